@@ -1,0 +1,118 @@
+// Package device is what is known about one device: who it claims to be when it connects, what it was granted, and where it is
+// connected. Its types travel as JSON in the payload of internal records (package record) between the connector and the
+// functions auth and lifecycle. Members may be added; a reader ignores what it does not know.
+package device
+
+import "relink/shared/iot"
+
+// Topics of internal records. They do not begin with a slash, so no device can send one.
+const (
+	TopicLogin   = "auth/login"        // payload Login; function auth; Result.Data is a Grant (code 200) or a Refusal
+	TopicOnline  = "lifecycle/online"  // payload Online; function lifecycle
+	TopicOffline = "lifecycle/offline" // payload Offline; function lifecycle
+	TopicLease   = "lifecycle/lease"   // payload Lease; function lifecycle
+)
+
+// A Login is what a device presented, before anything is believed. It carries the password: it is never logged.
+type Login struct {
+	Protocol   string `json:"protocol"`  // mqtt
+	Version    byte   `json:"version"`   // 3, 4 or 5 for MQTT 3.1, 3.1.1 and 5.0
+	Transport  string `json:"transport"` // tcp, tls, ws, wss
+	RemoteAddr string `json:"remoteAddr"`
+	ClientID   string `json:"clientId"` // whole, with its parameters
+	Username   string `json:"username"`
+	Password   string `json:"password"`
+	KeepAlive  uint16 `json:"keepAlive"` // seconds
+	CleanStart bool   `json:"cleanStart"`
+	Node       string `json:"node"` // node id of the connector that will hold the session
+	At         int64  `json:"at"`   // Unix milliseconds
+}
+
+// A Grant is what auth allows one connection.
+type Grant struct {
+	ProductKey iot.ProductKey `json:"productKey"`
+	DeviceName iot.DeviceName `json:"deviceName"`
+	IotID      iot.IotID      `json:"iotId"`
+	Epoch      int64          `json:"epoch"`                // grows with every session of the device; the greater one wins
+	NodeType   int            `json:"nodeType"`             // 0 device, 1 gateway
+	DataFormat int            `json:"dataFormat"`           // 0 raw, 1 Alink JSON
+	ExtRRPC    bool           `json:"extRrpc"`              // clientId parameter ext, bit 0: synchronous calls come on /ext/rrpc/…
+	Topics     []TopicClass   `json:"topics"`               // custom topic classes of the product
+	Subscribed []string       `json:"subscribed,omitempty"` // filters that the device subscribed in earlier sessions
+	Muted      []string       `json:"muted,omitempty"`      // filters that it unsubscribed although they are automatic
+	ExpiresAt  int64          `json:"expiresAt"`            // Unix milliseconds; the connector asks again after that
+	Previous   *Owner         `json:"previous,omitempty"`   // another node that held a session of this device; tell it to drop
+}
+
+// Ref addresses the device.
+func (g *Grant) Ref() iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: g.ProductKey, DeviceName: g.DeviceName}
+}
+
+// A TopicClass is one custom topic category of a product.
+type TopicClass struct {
+	Filter    string `json:"filter"`    // part after /{pk}/{dn}/: user/update; + and # allowed if Subscribe
+	Publish   bool   `json:"publish"`   // the device may publish
+	Subscribe bool   `json:"subscribe"` // the device may subscribe
+}
+
+// DefaultTopics are the categories that every new product gets.
+func DefaultTopics() []TopicClass {
+	return []TopicClass{
+		{Filter: "user/update", Publish: true},
+		{Filter: "user/update/error", Publish: true},
+		{Filter: "user/get", Subscribe: true},
+	}
+}
+
+// An Owner is a connector that holds, or held, a device's session.
+type Owner struct {
+	Node  string `json:"node"`
+	URL   string `json:"url"` // base URL of its internal API
+	Epoch int64  `json:"epoch"`
+}
+
+// A Refusal says why a login was turned away, for the log and for `relink why`. It holds no secret.
+type Refusal struct {
+	Cause      string         `json:"cause"` // of package refusal
+	Detail     string         `json:"detail,omitempty"`
+	ProductKey iot.ProductKey `json:"productKey,omitempty"` // as claimed
+	DeviceName iot.DeviceName `json:"deviceName,omitempty"` // as claimed
+	Signed     string         `json:"signed,omitempty"`     // the string that the server signed
+	Method     string         `json:"method,omitempty"`     // hmacmd5, hmacsha1, hmacsha256
+}
+
+// Online says that a granted connection is established.
+type Online struct {
+	Epoch      int64  `json:"epoch"`
+	Node       string `json:"node"`
+	RemoteAddr string `json:"remoteAddr"`
+	At         int64  `json:"at"`
+}
+
+// Offline says that a connection ended. The epoch keeps a late one from ending a newer session.
+type Offline struct {
+	Epoch  int64  `json:"epoch"`
+	Node   string `json:"node"`
+	Reason string `json:"reason"` // disconnect, closed, keepalive, taken_over, kicked, shutdown, protocol_error …
+	At     int64  `json:"at"`
+}
+
+// A Lease keeps a node's sessions online. A node renews it every third of its duration; one with Until in the past ends it.
+type Lease struct {
+	Node     string `json:"node"`
+	URL      string `json:"url"` // base URL of its internal API, reachable from the functions
+	Until    int64  `json:"until"`
+	Sessions int    `json:"sessions"`
+}
+
+// Status is a device's state as the OpenAPI spells it.
+type Status string
+
+// The states. A device that is disabled is DISABLE whatever its connection does.
+const (
+	StatusUnactive Status = "UNACTIVE" // never connected
+	StatusOnline   Status = "ONLINE"
+	StatusOffline  Status = "OFFLINE"
+	StatusDisabled Status = "DISABLE"
+)

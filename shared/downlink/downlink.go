@@ -1,0 +1,72 @@
+// Package downlink is the internal API of a connector as its callers see it: the functions that have something for one device,
+// and another connector that took a session over. It is plain HTTP with JSON, signed with a key that every part of one
+// installation shares, on a port that devices cannot reach.
+//
+//	POST /v1/publish  Publish → Outcome
+//	POST /v1/drop     Drop    → Outcome
+//
+// A device is addressed by its name; a connector only ever writes to that device's own connection.
+package downlink
+
+import "relink/shared/iot"
+
+// Paths of the internal API.
+const (
+	PathPublish = "/v1/publish"
+	PathDrop    = "/v1/drop"
+)
+
+// MaxBody bounds a request: a payload of 256 KB in base64 with room for the rest.
+const MaxBody = 512 << 10
+
+// MaxWait bounds a synchronous call ("RRPC wait", 8 s), in milliseconds.
+const MaxWait = 8000
+
+// A Publish is one message for one device.
+type Publish struct {
+	ProductKey iot.ProductKey `json:"productKey"`
+	DeviceName iot.DeviceName `json:"deviceName"`
+	MessageID  string         `json:"messageId"`
+	Topic      string         `json:"topic"`
+	Payload    []byte         `json:"payload"`
+	QoS        byte           `json:"qos"`
+	// ReplyTopic, if set, makes the call synchronous: the answer that the device publishes there, within WaitMS, comes back as
+	// Outcome.Reply. For sessions with ExtRRPC the caller gives ExtTopic too, and the connector takes it for both directions.
+	ReplyTopic string `json:"replyTopic,omitempty"`
+	ExtTopic   string `json:"extTopic,omitempty"`
+	WaitMS     int    `json:"waitMs,omitempty"`
+}
+
+// Ref addresses the device.
+func (p *Publish) Ref() iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: p.ProductKey, DeviceName: p.DeviceName}
+}
+
+// A Drop ends a device's connection if its session is not newer than Epoch (0: whatever its session).
+type Drop struct {
+	ProductKey iot.ProductKey `json:"productKey"`
+	DeviceName iot.DeviceName `json:"deviceName"`
+	Epoch      int64          `json:"epoch,omitempty"`
+	Reason     string         `json:"reason"` // taken_over, disabled, deleted
+}
+
+// A State says what became of a request.
+type State string
+
+// The states.
+const (
+	Sent         State = "sent"           // written to the connection; for a synchronous call: and answered
+	Dropped      State = "dropped"        // the connection was ended
+	Offline      State = "offline"        // no session of this device here
+	Unsubscribed State = "not_subscribed" // connected, but it has not subscribed the topic
+	Refused      State = "not_permitted"  // the device may not receive this topic
+	Busy         State = "busy"           // its outgoing queue is full; nothing was written
+	TimedOut     State = "timeout"        // written, but no answer came within WaitMS
+)
+
+// An Outcome answers a request.
+type Outcome struct {
+	State State  `json:"state"`
+	Epoch int64  `json:"epoch,omitempty"` // of the session that was addressed
+	Reply []byte `json:"reply,omitempty"` // what the device answered
+}

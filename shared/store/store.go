@@ -1,0 +1,183 @@
+// Package store keeps the platform's state in Tablestore. It is the only package that knows tables: the rest of the project
+// sees the interfaces of this file, each small enough to be told in one breath. Package store/memory is the same in memory for
+// tests, store/storetest the suite that both pass.
+//
+// Every write is idempotent, because everything above retries. Times are Unix milliseconds. Errors that a caller can act on
+// are *iot.Error: DeviceNotFound, ProductNotFound, AlreadyExists, Conflict, Throttled, Unavailable.
+package store
+
+import (
+	"context"
+	"encoding/json"
+
+	"relink/shared/device"
+	"relink/shared/iot"
+)
+
+// A Product is one row of the table `product`.
+type Product struct {
+	Key             iot.ProductKey
+	Name            string
+	Secret          iot.Secret // encrypted at rest
+	Senior          bool       // AliyunCommodityCode iothub_senior: it has a thing model
+	NodeType        int        // 0 device, 1 gateway
+	DataFormat      int        // 0 raw, 1 Alink JSON
+	AuthType        string     // secret, x509
+	CategoryKey     string
+	Description     string
+	NetType         string // WIFI, CELLULAR, ETHERNET, OTHER
+	ProtocolType    string
+	ValidateType    int    // 0 strict, 1 weak, 2 none
+	Status          string // DEVELOPMENT_STATUS, RELEASE_STATUS
+	DynamicRegister bool
+	Topics          []device.TopicClass
+	Draft           json.RawMessage // TSL being edited, default module; nil if none
+	Models          []Model         // published, newest last, at most 10
+	CreatedAt       int64
+	UpdatedAt       int64
+	Revision        int64 // grows with every Update; an Update of an older one is a Conflict
+}
+
+// A Model is one published version of a product's thing model.
+type Model struct {
+	Version     string          `json:"version"`
+	Description string          `json:"description,omitempty"`
+	PublishedAt int64           `json:"publishedAt"`
+	TSL         json.RawMessage `json:"tsl"`
+}
+
+// Products is the table `product`, one row each, at most some thousands.
+type Products interface {
+	Create(ctx context.Context, p *Product) error // AlreadyExists if the key is taken
+	Get(ctx context.Context, key iot.ProductKey) (*Product, error)
+	List(ctx context.Context) ([]*Product, error)
+	Update(ctx context.Context, p *Product) error // writes Revision+1 and sets it in p; Conflict if somebody else did
+	Delete(ctx context.Context, key iot.ProductKey) error
+}
+
+// A Device is one row of the table `device`. What its connection does is in Session.
+type Device struct {
+	Ref       iot.DeviceRef
+	IotID     iot.IotID
+	Secret    iot.Secret // encrypted at rest
+	Nickname  string
+	Disabled  bool
+	CreatedAt int64
+	UpdatedAt int64
+}
+
+// Devices is the tables `device`, `device_iot_id` and `device_by_product`. A slice of refs is answered by a slice of the same
+// length, nil where there is no such device.
+type Devices interface {
+	Create(ctx context.Context, d *Device) error // AlreadyExists
+	Get(ctx context.Context, ref iot.DeviceRef) (*Device, error)
+	GetMany(ctx context.Context, refs []iot.DeviceRef) ([]*Device, error)
+	Resolve(ctx context.Context, id iot.IotID) (iot.DeviceRef, error)                   // DeviceNotFound
+	List(ctx context.Context, key iot.ProductKey, offset, limit int) ([]*Device, error) // newest first
+	Count(ctx context.Context, key iot.ProductKey) (int, error)
+	SetDisabled(ctx context.Context, ref iot.DeviceRef, disabled bool, at int64) error
+	Delete(ctx context.Context, ref iot.DeviceRef) error // with its session, properties and history; idempotent
+}
+
+// A Session is one row of the table `session`: the last connection of a device.
+type Session struct {
+	Ref        iot.DeviceRef
+	Node       string // who holds it; empty once it ended
+	Epoch      int64
+	ExtRRPC    bool
+	RemoteAddr string
+	ActiveAt   int64 // first login ever
+	OnlineAt   int64 // begin of the last connection
+	OfflineAt  int64 // end of it; 0 while it lasts
+}
+
+// A Take asks for a device's session on a node.
+type Take struct {
+	Ref        iot.DeviceRef
+	Node       string
+	ExtRRPC    bool
+	RemoteAddr string
+	At         int64
+}
+
+// Sessions is the table `session`.
+type Sessions interface {
+	Get(ctx context.Context, ref iot.DeviceRef) (*Session, error) // nil without an error if the device never connected
+	GetMany(ctx context.Context, refs []iot.DeviceRef) ([]*Session, error)
+	// Take gives each device's session to its node under a new, greater epoch, with one conditional write each, and answers
+	// the new and the former session (nil if there was none). One device twice in takes: in that order. Errs are per take.
+	Take(ctx context.Context, takes []Take) (now, before []*Session, errs []error)
+	// End marks sessions as ended at that time, unless a newer epoch holds them.
+	End(ctx context.Context, refs []iot.DeviceRef, epochs []int64, at []int64) []error
+}
+
+// A Node is one row of the table `node`: a connector that holds sessions while its lease lasts.
+type Node struct {
+	ID       string
+	URL      string // base URL of its internal API
+	Until    int64  // end of the lease
+	Sessions int
+}
+
+// Nodes is the table `node`.
+type Nodes interface {
+	Renew(ctx context.Context, n Node) error
+	Get(ctx context.Context, id string) (*Node, error) // nil without an error if unknown
+}
+
+// A Post is the properties that one message of one device carried, already validated.
+type Post struct {
+	Ref       iot.DeviceRef
+	MessageID string
+	Values    []Value
+}
+
+// A Value is one property at one time. JSON is the value as the device wrote it.
+type Value struct {
+	Identifier string
+	Time       int64
+	JSON       json.RawMessage
+}
+
+// Properties is the tables `property_latest` and `property_history`.
+type Properties interface {
+	// Post stores history and latest values; the latest value of a property is the one with the greatest time, and of equal
+	// times the last stored. Storing a post again changes nothing. Errs are per post; nil means it is durable.
+	Post(ctx context.Context, posts []Post) (errs []error)
+	Latest(ctx context.Context, ref iot.DeviceRef) ([]Value, error)
+	// History answers at most limit values of one property with from <= time <= to, and where to go on (0 if there is no more).
+	History(ctx context.Context, ref iot.DeviceRef, identifier string, from, to int64, ascending bool, limit int) ([]Value, int64, error)
+}
+
+// A DeadLetter is a record that no invocation could digest.
+type DeadLetter struct {
+	Ref       iot.DeviceRef
+	MessageID string
+	Function  string
+	Topic     string
+	Payload   []byte
+	Reason    string
+	At        int64
+}
+
+// DeadLetters is the table `dead_letter`, kept for 30 days.
+type DeadLetters interface {
+	Put(ctx context.Context, d *DeadLetter) error
+	List(ctx context.Context, ref iot.DeviceRef, limit int) ([]*DeadLetter, error) // newest first
+}
+
+// An Application is a batch registration that was asked for (BatchRegisterDevice).
+type Application struct {
+	ID         int64
+	ProductKey iot.ProductKey
+	Names      []iot.DeviceName
+	Status     string // CHECK_SUCCESS, CREATE, CREATE_SUCCESS, CREATE_FAILED
+	Invalid    []iot.DeviceName
+	CreatedAt  int64
+}
+
+// Applications is the table `application`, kept for 30 days.
+type Applications interface {
+	Put(ctx context.Context, a *Application) error
+	Get(ctx context.Context, id int64) (*Application, error) // nil without an error if unknown
+}
