@@ -70,3 +70,10 @@ type Outcome struct {
 	Epoch int64  `json:"epoch,omitempty"` // of the session that was addressed
 	Reply []byte `json:"reply,omitempty"` // what the device answered
 }
+
+// A Command is the event of the function `command`: exactly one member is set. The function finds the connector that holds the
+// device and answers its Outcome as JSON.
+type Command struct {
+	Publish *Publish `json:"publish,omitempty"`
+	Drop    *Drop    `json:"drop,omitempty"`
+}
