@@ -66,7 +66,6 @@ func Read(into any) error {
 	return nil
 }
 
-
 // Store bounds how long the Tablestore client tries, so that a function answers before its own timeout.
 type Store struct {
 	RequestTimeout time.Duration `env:"TABLESTORE_REQUEST_TIMEOUT,default=5s"`
