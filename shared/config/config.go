@@ -24,10 +24,10 @@ type Cloud struct {
 
 	TablestoreEndpoint string `env:"TABLESTORE_ENDPOINT"` // URL
 	TablestoreInstance string `env:"TABLESTORE_INSTANCE,default=relink"`
-	FCEndpoint         string `env:"FC_ENDPOINT"`  // URL, or host for https
-	OSSEndpoint        string `env:"OSS_ENDPOINT"` // URL
-	SLSEndpoint        string `env:"SLS_ENDPOINT"` // URL; the SDK puts the project before its host
-	SLSDial            string `env:"SLS_DIAL"`     // host:port to dial whatever the name; empty in the cloud
+	FCEndpoint         string `env:"RELINK_FC_ENDPOINT"` // URL, or host for https; the service refuses names that begin with FC_
+	OSSEndpoint        string `env:"OSS_ENDPOINT"`       // URL
+	SLSEndpoint        string `env:"SLS_ENDPOINT"`       // URL; the SDK puts the project before its host
+	SLSDial            string `env:"SLS_DIAL"`           // host:port to dial whatever the name; empty in the cloud
 	SLSProject         string `env:"SLS_PROJECT,default=relink"`
 
 	FunctionPrefix string `env:"RELINK_FUNCTION_PREFIX,default=relink-"` // before each function's name; one per environment
