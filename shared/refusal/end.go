@@ -1,0 +1,44 @@
+package refusal
+
+// Causes for which a session ends.
+const (
+	Disconnected     Cause = "disconnect"
+	ConnectionClosed Cause = "closed"
+	TakenOver        Cause = "taken_over"
+	Disabled         Cause = "disabled"
+	Deleted          Cause = "deleted"
+	Kicked           Cause = "kicked"
+	KeepAliveExpired Cause = "keepalive_expired"
+	ProtocolError    Cause = "protocol_error"
+	WriteTimeout     Cause = "write_timeout"
+	ReceiveMaximum   Cause = "receive_maximum_exceeded"
+	GrantExpired     Cause = "grant_expired"
+	LeaseLost        Cause = "lease_lost"
+	Shutdown         Cause = "shutdown"
+	InternalError    Cause = "internal_error"
+)
+
+var ends = []Explanation{
+	{Disconnected, "The device said DISCONNECT.", "Nothing; this is how a session ends in order."},
+	{ConnectionClosed, "The device, or the network between, closed the connection without DISCONNECT.",
+		"If it repeats at even intervals, look for a NAT or firewall that forgets idle connections, and lower the keep-alive."},
+	{TakenOver, "The same device connected again, and the newer connection holds the session.",
+		"Nothing if the device lost its network. If both keep pushing each other out, two devices have the same identity."},
+	{Disabled, "The device was disabled while connected.", "Enable it; it connects at its next attempt."},
+	{Deleted, "The device or its product was deleted while connected.", "Register it again if that was a mistake; it then has a new secret."},
+	{Kicked, "An operator ended the connection.", "Nothing; the device may connect again."},
+	{KeepAliveExpired, "Nothing came from the device for one and a half times its keep-alive.",
+		"Check that the firmware sends PINGREQ in time, and the network's quality. This is also what a switched-off device looks like."},
+	{ProtocolError, "A packet does not follow the MQTT specification.",
+		"Check the client library and its version; the log line says what was wrong."},
+	{WriteTimeout, "The device did not read what was sent to it.", "Look at the device's network, and whether its receive loop is blocked."},
+	{ReceiveMaximum, "The device has more unacknowledged QoS 1 messages in flight than CONNACK allows.",
+		"Keep to the Receive Maximum of CONNACK."},
+	{GrantExpired, "What the device was allowed had to be asked again, and was refused or not answered.",
+		"See the login's refusal next to this line; the device connects again by itself."},
+	{LeaseLost, "The connector that held the session stopped renewing its lease; it was killed or cut off.",
+		"Nothing for the device; look at the connector."},
+	{Shutdown, "The connector was stopped.", "Nothing; the device reaches another connector."},
+	{InternalError, "The connector failed while it handled this connection, and closed it.",
+		"Report it with the log line; other connections are not affected."},
+}

@@ -1,0 +1,98 @@
+package refusal
+
+// Causes for which a message of a connected device is not taken, or not wholly ("Codes in replies", "Publish without permission").
+const (
+	TopicNotOwn          Cause = "topic_not_own"
+	TopicNotPermitted    Cause = "topic_not_permitted"
+	TopicMalformed       Cause = "topic_malformed"
+	TopicTooLong         Cause = "topic_too_long"
+	TopicTooDeep         Cause = "topic_too_deep"
+	UnknownTopic         Cause = "unknown_topic"
+	NotYetSupported      Cause = "not_yet_supported"
+	QoS2Unsupported      Cause = "qos2_unsupported"
+	PayloadTooLarge      Cause = "payload_too_large"
+	PayloadEmpty         Cause = "payload_empty"
+	PayloadNotJSON       Cause = "payload_not_json"
+	ParamsMissing        Cause = "params_missing"
+	ParamsMalformed      Cause = "params_malformed"
+	TooManyProperties    Cause = "too_many_properties"
+	ModelMissing         Cause = "model_missing"
+	PropertyNotInModel   Cause = "property_not_in_model"
+	EventNotInModel      Cause = "event_not_in_model"
+	ServiceNotInModel    Cause = "service_not_in_model"
+	ValueTypeMismatch    Cause = "value_type_mismatch"
+	ValueOutOfRange      Cause = "value_out_of_range"
+	TimeOutOfRange       Cause = "time_out_of_range"
+	DataFormatMismatch   Cause = "data_format_mismatch"
+	RateLimitedMessages  Cause = "rate_limited_messages"
+	RRPCUnexpected       Cause = "rrpc_unexpected"
+	SessionSuperseded    Cause = "session_superseded"
+	StoreThrottled       Cause = "store_throttled"
+	DeadLetter           Cause = "dead_letter"
+	FunctionFailed       Cause = "function_failed"
+	DeadlineExceeded     Cause = "deadline_exceeded"
+	TopicAliasOutOfRange Cause = "topic_alias_out_of_range"
+)
+
+var publishes = []Explanation{
+	{TopicNotOwn, "The topic names another device, or a sub-device that is not logged in through this connection. The message was dropped.",
+		"Build topics from the product key and device name that the device logged in with; a gateway logs its sub-device in first."},
+	{TopicNotPermitted, "The device may not publish on this topic: it is one on which the platform sends, or the product has no such topic class with publish permission.",
+		"Add the topic class to the product with permission to publish, or correct the topic; class changes reach connected devices when their grant is renewed."},
+	{TopicMalformed, "The topic is empty, or contains a wildcard, a control character or invalid UTF-8. The connection was closed.",
+		"Publish on a plain topic name that begins with a slash."},
+	{TopicTooLong, "The topic is longer than 128 bytes (for /ext/rrpc/: the part after the message id). The message was dropped.",
+		"Shorten the custom part of the topic."},
+	{TopicTooDeep, "A custom topic has more than seven slashes. The message was dropped.",
+		"Use fewer levels."},
+	{UnknownTopic, "The topic is none of the platform's and does not name a device. The message was dropped or answered with code 6203.",
+		"Compare the topic with the table in the README: spelling, leading slash, order of product key and device name."},
+	{NotYetSupported, "The topic belongs to a function that this release does not serve yet. The device was answered with an error where a reply is due.",
+		"Look the topic up in the README's table for its status; upgrade, or do without that function."},
+	{QoS2Unsupported, "The device published with QoS 2, which the platform never offered. The connection was closed.",
+		"Publish with QoS 0 or 1."},
+	{PayloadTooLarge, "The message is larger than 256 KB. The connection was closed.",
+		"Split the message, or send files through file upload."},
+	{PayloadEmpty, "The payload of a request has no bytes (code 460).",
+		"Send the JSON envelope; a request without arguments has \"params\":{}."},
+	{PayloadNotJSON, "The payload is not a JSON object, or it has duplicate names, is nested too deep or is not UTF-8 (code 6207).",
+		"Look at the payload at log level debug; usual mistakes are a truncated buffer, a missing quote and text in a local encoding. Products that send binary data must have data format raw."},
+	{ParamsMissing, "The request has no params, or they are empty (code 460).",
+		"Put at least one property into params."},
+	{ParamsMalformed, "The params of the request are not of the shape that this topic takes (code 460).",
+		"Compare with the example of this topic; a property post has an object from identifier to value."},
+	{TooManyProperties, "A post carries more than 200 properties; nothing was stored (code 6106).",
+		"Split the post."},
+	{ModelMissing, "The product has no published thing model, so nothing that it posts has a meaning.",
+		"Define the thing model and publish it; a draft has no effect on devices."},
+	{PropertyNotInModel, "The published thing model has no property with this identifier; the other properties of the post were stored (code 5092, or 6304 with strict validation).",
+		"Correct the identifier (case-sensitive; module:identifier for a custom module), or add the property and publish the model."},
+	{EventNotInModel, "The published thing model has no event with this identifier (code 6320).",
+		"Correct the identifier in the topic, or add the event and publish the model."},
+	{ServiceNotInModel, "The published thing model has no service with this identifier.",
+		"Correct the identifier, or add the service and publish the model."},
+	{ValueTypeMismatch, "A value has another JSON type than the thing model says; it was not stored (codes 6306 to 6312, 6322, 6328).",
+		"Send numbers without quotes, bool as 0 or 1, date as a string of milliseconds. Nothing is converted."},
+	{ValueOutOfRange, "A value is outside the range, length or enumeration of the thing model, and the product validates strictly.",
+		"Correct the value, or widen the definition and publish the model."},
+	{TimeOutOfRange, "The time of a value is not a number of milliseconds, or lies more than 24 hours in the future (code 6326).",
+		"Send milliseconds since 1970, not seconds, and set the device's clock (NTP is served)."},
+	{DataFormatMismatch, "The device of a raw product sent Alink JSON, or the other way round.",
+		"Use thing/model/up_raw for raw products and thing/event/… for Alink JSON; the data format is a property of the product."},
+	{RateLimitedMessages, "The device sends more than 30 messages a second with QoS 0 or 10 with QoS 1; the excess was dropped without an acknowledgement.",
+		"Collect values and post them together; up to 200 properties go into one message."},
+	{RRPCUnexpected, "A device answered a synchronous call that is not waiting any more, or never was.",
+		"Answer within the caller's time-out (at most 8 seconds), on the response topic with the same message id."},
+	{SessionSuperseded, "The message came from a session that a newer one of the same device has replaced; it was not taken.",
+		"Nothing if the device has just reconnected. If it repeats, two devices use the same identity."},
+	{StoreThrottled, "The storage asked to slow down until the deadline of the message passed; it was not acknowledged.",
+		"The device sends it again by itself. If it lasts, raise the reserved throughput or lower the rate."},
+	{DeadLetter, "The function failed on this very message several times; it was put aside and its neighbours were stored.",
+		"Read it with `relink deadletter`, correct what the function trips over, and send it again."},
+	{FunctionFailed, "The function that handles this topic failed or ran out of time.",
+		"Look at the function's log with the message id."},
+	{DeadlineExceeded, "The message waited longer than it may for its function; it was not acknowledged.",
+		"The device sends it again by itself. If it lasts, look at the lag and at throttling of the function."},
+	{TopicAliasOutOfRange, "An MQTT 5.0 topic alias is 0, greater than announced, or was never defined. The connection was closed.",
+		"Keep to the Topic Alias Maximum of CONNACK, and define aliases anew on each connection."},
+}
