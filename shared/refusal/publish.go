@@ -88,7 +88,7 @@ var publishes = []Explanation{
 	{StoreThrottled, "The storage asked to slow down until the deadline of the message passed; it was not acknowledged.",
 		"The device sends it again by itself. If it lasts, raise the reserved throughput or lower the rate."},
 	{DeadLetter, "The function failed on this very message several times; it was put aside and its neighbours were stored.",
-		"Read it with `relink deadletter`, correct what the function trips over, and send it again."},
+		"Read it in the table dead_letter under the message id, and correct what the function trips over."},
 	{FunctionFailed, "The function that handles this topic failed or ran out of time.",
 		"Look at the function's log with the message id."},
 	{DeadlineExceeded, "The message waited longer than it may for its function; it was not acknowledged.",
