@@ -66,9 +66,11 @@ func Resolve(announced Method, password string) (Method, error) {
 
 func isHex(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if c := s[i] | 0x20; !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
-			return false
+		c := s[i]
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' {
+			continue
 		}
+		return false
 	}
 	return true
 }
