@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+
+	"relink/shared/iot"
+)
+
+// Delete first marks the device's row, from when on nobody finds the device, then deletes all that belongs to it, and the row
+// last: a deletion that broke off is finished by the next one, or by the next Create of the same device.
+func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
+	c := d.s.client
+	mark := &tablestore.UpdateRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(ref), Condition: ifExists}
+	mark.PutColumn("deleted", true)
+	err := c.update(ctx, mark)
+	if err != nil && !conflict(err) {
+		return err
+	}
+	row, err := c.get(ctx, tableDevice, deviceRowKey(ref))
+	if err != nil {
+		return err
+	}
+	if row != nil {
+		if err := d.dropIndex(ctx, ref, iot.IotID(row.str("iot_id")), row.int("created_at")); err != nil {
+			return err
+		}
+	}
+	if err := d.dropHistory(ctx, ref); err != nil {
+		return err
+	}
+	err = firstError(c.write(ctx, []tablestore.RowChange{
+		&tablestore.DeleteRowChange{TableName: tableSession, PrimaryKey: deviceRowKey(ref), Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableLatest, PrimaryKey: deviceRowKey(ref), Condition: always},
+	}))
+	if err != nil || row == nil {
+		return err
+	}
+	return c.delete(ctx, &tablestore.DeleteRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(ref), Condition: always})
+}
+
+// dropHistory deletes a device's history as it reads it, some thousand rows at a time.
+func (d devices) dropHistory(ctx context.Context, ref iot.DeviceRef) error {
+	const batch = maxWriteRows * parallel
+	changes := make([]tablestore.RowChange, 0, batch)
+	var failed error
+	flush := func() bool {
+		failed = firstError(d.s.client.write(ctx, changes))
+		changes = changes[:0]
+		return failed == nil
+	}
+	err := d.s.client.scan(ctx, historyRange(ref, nil), func(row *tablestore.Row) bool {
+		changes = append(changes, &tablestore.DeleteRowChange{TableName: tableHistory, PrimaryKey: row.PrimaryKey, Condition: always})
+		return len(changes) < batch || flush()
+	})
+	if err != nil {
+		return err
+	}
+	if failed == nil && len(changes) > 0 {
+		flush()
+	}
+	return failed
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+
+	"relink/shared/iot"
+)
+
+const tableSession = "session" // key: device
+
+// takeRounds bounds how often a session is read again because others take it at the same time.
+const takeRounds = 6
+
+type sessions struct{ client *client }
+
+func (s sessions) Get(ctx context.Context, ref iot.DeviceRef) (*Session, error) {
+	row, err := s.client.get(ctx, tableSession, deviceRowKey(ref))
+	if err != nil {
+		return nil, err
+	}
+	return readSession(ref, row), nil
+}
+
+func (s sessions) GetMany(ctx context.Context, refs []iot.DeviceRef) ([]*Session, error) {
+	keys, place := distinctKeys(refs)
+	rows, err := s.client.getMany(ctx, tableSession, keys)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Session, len(refs))
+	for i, ref := range refs {
+		list[i] = readSession(ref, rows[place[i]])
+	}
+	return list, nil
+}
+
+func readSession(ref iot.DeviceRef, row cells) *Session {
+	if row == nil {
+		return nil
+	}
+	return &Session{
+		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
+		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
+	}
+}
+
+// NextSession is the session that a take makes of the one before, nil if there was none. The epoch is the clock's where that
+// is greater, so that it keeps growing over a device that was deleted and registered again.
+func NextSession(t *Take, before *Session) *Session {
+	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At}
+	if before != nil {
+		next.Epoch = max(t.At, before.Epoch+1)
+		next.ActiveAt = before.ActiveAt
+	}
+	return next
+}
+
+// taking is one take under way.
+type taking struct {
+	index  int
+	claim  int64
+	now    *Session // as it was last tried to write
+	before *Session // as it was when that was tried
+}
+
+func (s sessions) Take(ctx context.Context, takes []Take) (now, before []*Session, errs []error) {
+	now, before, errs = make([]*Session, len(takes)), make([]*Session, len(takes)), make([]error, len(takes))
+	// A device's second take waits until its first is done, and so on.
+	seen := make(map[iot.DeviceRef]int, len(takes))
+	var waves [][]taking
+	for i := range takes {
+		n := seen[takes[i].Ref]
+		seen[takes[i].Ref] = n + 1
+		if n == len(waves) {
+			waves = append(waves, make([]taking, 0, len(takes)))
+		}
+		waves[n] = append(waves[n], taking{index: i, claim: claim()})
+	}
+	for _, wave := range waves {
+		s.takeWave(ctx, takes, wave, errs)
+		for i := range wave {
+			if t := &wave[i]; errs[t.index] == nil {
+				now[t.index], before[t.index] = t.now, t.before
+			}
+		}
+	}
+	return now, before, errs
+}
+
+// takeWave takes sessions of different devices: it reads, writes on the condition that nothing changed, and goes over those
+// again for which something did.
+func (s sessions) takeWave(ctx context.Context, takes []Take, wave []taking, errs []error) {
+	open := make([]*taking, len(wave))
+	for i := range wave {
+		open[i] = &wave[i]
+	}
+	for range takeRounds {
+		open = s.takeRound(ctx, takes, open, errs)
+		if len(open) == 0 {
+			return
+		}
+	}
+	for _, t := range open {
+		errs[t.index] = iot.Errorf(iot.Throttled, "device %s is connecting from several places at once", takes[t.index].Ref)
+	}
+}
+
+// takeRound answers the takes that have to be tried again.
+func (s sessions) takeRound(ctx context.Context, takes []Take, open []*taking, errs []error) []*taking {
+	keys := make([]*tablestore.PrimaryKey, len(open))
+	for i, t := range open {
+		keys[i] = deviceRowKey(takes[t.index].Ref)
+	}
+	rows, err := s.client.getMany(ctx, tableSession, keys)
+	if err != nil {
+		for _, t := range open {
+			errs[t.index] = err
+		}
+		return nil
+	}
+	changes := make([]tablestore.RowChange, 0, len(open))
+	written := make([]*taking, 0, len(open))
+	for i, t := range open {
+		if rows[i] != nil && t.now != nil && rows[i].int("claim") == t.claim {
+			errs[t.index] = nil // the write that seemed to fail was done; its answer was lost
+			continue
+		}
+		take := &takes[t.index]
+		t.before = readSession(take.Ref, rows[i])
+		t.now = NextSession(take, t.before)
+		changes = append(changes, sessionChange(keys[i], t))
+		written = append(written, t)
+	}
+	again := open[:0]
+	for i, err := range s.client.write(ctx, changes) {
+		t := written[i]
+		if conflict(err) {
+			again = append(again, t)
+			continue
+		}
+		errs[t.index] = err
+	}
+	return again
+}
+
+func sessionChange(key *tablestore.PrimaryKey, t *taking) *tablestore.PutRowChange {
+	var c columns
+	c.add("node", t.now.Node)
+	c.add("epoch", t.now.Epoch)
+	c.add("ext_rrpc", t.now.ExtRRPC)
+	c.add("remote_addr", t.now.RemoteAddr)
+	c.add("active_at", t.now.ActiveAt)
+	c.add("online_at", t.now.OnlineAt)
+	c.add("claim", t.claim)
+	change := &tablestore.PutRowChange{TableName: tableSession, PrimaryKey: key, Columns: c, Condition: ifMissing}
+	if t.before != nil {
+		change.Condition = ifColumn("epoch", tablestore.CT_EQUAL, t.before.Epoch)
+	}
+	return change
+}
+
+func (s sessions) End(ctx context.Context, refs []iot.DeviceRef, epochs []int64, at []int64) []error {
+	// Of a device that is named twice the greatest epoch decides; it covers the smaller ones.
+	last := make(map[iot.DeviceRef]int, len(refs))
+	for i, ref := range refs {
+		if j, ok := last[ref]; !ok || epochs[i] >= epochs[j] {
+			last[ref] = i
+		}
+	}
+	changes := make([]tablestore.RowChange, 0, len(last))
+	place := make(map[iot.DeviceRef]int, len(last))
+	for i, ref := range refs {
+		if last[ref] != i {
+			continue
+		}
+		change := &tablestore.UpdateRowChange{
+			TableName: tableSession, PrimaryKey: deviceRowKey(ref), Condition: ifColumn("epoch", tablestore.CT_LESS_EQUAL, epochs[i]),
+		}
+		change.PutColumn("node", "")
+		change.PutColumn("offline_at", at[i])
+		place[ref] = len(changes)
+		changes = append(changes, change)
+	}
+	done := s.client.write(ctx, changes)
+	errs := make([]error, len(refs))
+	for i, ref := range refs {
+		// A newer session, or none at all: there is nothing to end.
+		if err := done[place[ref]]; !conflict(err) {
+			errs[i] = err
+		}
+	}
+	return errs
+}
