@@ -1,0 +1,373 @@
+package tablestore
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"hash/maphash"
+	"io"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// stripeShift takes a row's hash to its stripe, so that order of hash is order of stripe.
+const stripeShift = 64 - 13
+
+var _ [stripeCount]struct{} = [1 << (64 - stripeShift)]struct{}{}
+
+func (s *Server) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
+
+// writeRow serves PutRow, UpdateRow and DeleteRow.
+func (s *Server) writeRow(rq *request, kind int) (*failure, error) {
+	w := &rq.write
+	name, f := w.parseSingle(rq.body, kind)
+	if f != nil {
+		return f, nil
+	}
+	t, f := s.find(rq.instance, name)
+	if f != nil {
+		return f, nil
+	}
+	ch := &w.rows[0]
+	ch.table, ch.options = t, t.options.Load()
+	size, f := w.prepare(ch, rq.now)
+	if f != nil {
+		return f, nil
+	}
+	ch.write = units(size)
+	if f := s.order(w); f != nil {
+		return f, nil
+	}
+	if err := s.commit(rq); err != nil {
+		return nil, err
+	}
+	rq.readCU, rq.writeCU = ch.read, ch.write
+	if ch.failure != nil {
+		return ch.failure, nil
+	}
+	s.stats.rowsPut.Add(1)
+	rq.out = appendConsumed(rq.out, 1, ch.read, ch.write)
+	if ch.returns != returnNone {
+		rq.out = appendBytesField(rq.out, 2, ch.returned)
+	}
+	return nil, nil
+}
+
+func (s *Server) putRow(rq *request) (*failure, error)    { return s.writeRow(rq, changePut) }
+func (s *Server) updateRow(rq *request) (*failure, error) { return s.writeRow(rq, changeUpdate) }
+func (s *Server) deleteRow(rq *request) (*failure, error) { return s.writeRow(rq, changeDelete) }
+
+// batchWriteRow serves BatchWriteRow. What can be told from the request alone fails all of it; conditions fail a row,
+// unless the batch is atomic ("Tablestore, BatchWriteRow").
+func (s *Server) batchWriteRow(rq *request) (*failure, error) {
+	w := &rq.write
+	if f := w.parseBatch(rq.body); f != nil {
+		return f, nil
+	}
+	faults := s.faults.Load()
+	total, next := 0, 0
+	for i := range w.tables {
+		t, f := s.find(rq.instance, w.tables[i].name)
+		if f != nil {
+			return f, nil
+		}
+		options := t.options.Load()
+		rows := w.rows[next : next+w.tables[i].rows]
+		next += len(rows)
+		for j := range rows {
+			ch := &rows[j]
+			ch.table, ch.options = t, options
+			size, f := w.prepare(ch, rq.now)
+			if f != nil {
+				return f, nil
+			}
+			ch.write = units(size)
+			total += size
+			if w.atomic && compareValues(&ch.pk[0], &rows[0].pk[0]) != 0 {
+				return invalid("The partition keys of an atomic batch must be the same in table: %s.", w.tables[i].name), nil
+			}
+			if faults != nil {
+				ch.failure = faults.row(rq.op)
+			}
+		}
+	}
+	if total > maxBatchWriteBytes {
+		return invalid("The total data size of BatchWriteRow request exceeds the limit, limit size: %d, data size:%d.",
+			maxBatchWriteBytes, total), nil
+	}
+	if f := s.order(w); f != nil {
+		return f, nil
+	}
+	if err := s.commit(rq); err != nil {
+		return nil, err
+	}
+	if w.atomic {
+		for i := range w.rows {
+			if f := w.rows[i].failure; f != nil {
+				return f, nil
+			}
+		}
+	}
+	s.answerBatch(rq)
+	return nil, nil
+}
+
+// answerBatch appends a BatchWriteRowResponse.
+func (s *Server) answerBatch(rq *request) {
+	w := &rq.write
+	next, ok := 0, 0
+	for i := range w.tables {
+		t := &w.tables[i]
+		out := appendBytesField(w.rowOut[:0], 1, t.name)
+		for j := range w.rows[next : next+t.rows] {
+			ch := &w.rows[next+j]
+			rq.readCU += ch.read
+			rq.writeCU += ch.write
+			size := 2 + len(ch.returned) + 64
+			if ch.failure != nil {
+				size += len(ch.failure.text)
+			}
+			out = slices.Grow(out, size)
+			out = append(out, 2<<3|2)
+			at := len(out)
+			out = append(out, 1<<3, 1)
+			if ch.failure != nil {
+				out[len(out)-1] = 0
+				out = appendError(out, 2, ch.failure)
+			} else {
+				ok++
+			}
+			out = appendConsumed(out, 3, ch.read, ch.write)
+			if ch.failure == nil && ch.returns != returnNone {
+				out = appendBytesField(out, 4, ch.returned)
+			}
+			out = insertLength(out, at)
+		}
+		next += t.rows
+		rq.out = appendBytesField(rq.out, 1, out)
+		w.rowOut = out
+	}
+	s.stats.rowsPut.Add(int64(ok))
+	s.stats.rowsFailed.Add(int64(len(w.rows) - ok))
+}
+
+// insertLength inserts the length of b[at:] before it.
+func insertLength(b []byte, at int) []byte {
+	n := len(b) - at
+	if n < 0x80 {
+		b = append(b, 0)
+		copy(b[at+1:], b[at:])
+		b[at] = byte(n)
+		return b
+	}
+	var length [binary.MaxVarintLen64]byte
+	return slices.Insert(b, at, length[:binary.PutUvarint(length[:], uint64(n))]...)
+}
+
+// order sorts the rows by hash, which is the order of locking, and finds those that are changed more than once. They are
+// applied in the order of the request, and may have no conditions ("Error codes", batch operations).
+func (s *Server) order(w *writeSet) *failure {
+	w.order = w.order[:0]
+	for i := range w.rows {
+		w.rows[i].hash = s.hash(w.rows[i].key)
+		w.order = append(w.order, hashed{w.rows[i].hash, int32(i)})
+	}
+	slices.SortFunc(w.order, func(a, b hashed) int {
+		if c := cmp.Compare(a.hash, b.hash); c != 0 {
+			return c
+		}
+		return int(a.index - b.index)
+	})
+	for i := 1; i < len(w.order); i++ {
+		ch := &w.rows[w.order[i].index]
+		for j := i - 1; j >= 0 && w.order[j].hash == ch.hash; j-- {
+			p := &w.rows[w.order[j].index]
+			if !bytes.Equal(p.key, ch.key) {
+				continue
+			}
+			if p.expect != expectIgnore || ch.expect != expectIgnore {
+				return invalid("Repeated rows do not support row exist expectation check in BatchModify.")
+			}
+			if p.filter != nil || ch.filter != nil {
+				return invalid("Repeated rows do not support row condition check in BatchModify.")
+			}
+			ch.previous, w.repeats = int(w.order[j].index), true
+			break
+		}
+	}
+	return nil
+}
+
+// commit applies the rows under their locks and waits until they are on disk.
+func (s *Server) commit(rq *request) error {
+	b := s.db.NewBatch()
+	defer b.Close()
+	synced, err := s.applyLocked(rq, b)
+	if err != nil || !synced {
+		return err
+	}
+	return b.SyncWait()
+}
+
+// applyLocked makes the rows visible. Others see them before they are synced, but whatever they write because of it lies
+// behind them in the log.
+func (s *Server) applyLocked(rq *request, b *pebble.Batch) (applied bool, err error) {
+	w := &rq.write
+	last := -1
+	for _, h := range w.order {
+		if i := int(h.hash >> stripeShift); i != last {
+			s.stripes[i].Lock()
+			last = i
+		}
+	}
+	defer func() {
+		last := -1
+		for _, h := range w.order {
+			if i := int(h.hash >> stripeShift); i != last {
+				s.stripes[i].Unlock()
+				last = i
+			}
+		}
+	}()
+	for i := range w.rows {
+		ch := &w.rows[i]
+		if ch.failure == nil {
+			if err := s.applyRow(rq, ch, b); err != nil {
+				return false, err
+			}
+		}
+		if ch.failure != nil && w.atomic {
+			return false, nil
+		}
+	}
+	if b.Empty() {
+		return false, nil
+	}
+	return true, s.db.ApplyNoSyncWait(b, pebble.Sync)
+}
+
+// applyRow computes what one change does and adds it to b.
+func (s *Server) applyRow(rq *request, ch *rowChange, b *pebble.Batch) error {
+	w := &rq.write
+	w.merger.now, w.merger.oldest, w.merger.maxVersions = rq.now, ch.options.oldest(rq.now), ch.options.MaxVersions
+	var old []byte
+	conditional := ch.expect != expectIgnore || ch.filter != nil
+	if conditional || ch.kind == changeUpdate {
+		stored, closer, err := s.current(w, ch)
+		if err != nil {
+			return err
+		}
+		if closer != nil {
+			defer closer.Close() // of a memtable or cache block; has no error of its own
+		}
+		state, err := stateOf(stored, w.merger.oldest)
+		if err != nil {
+			return err
+		}
+		if state != rowAbsent {
+			old = stored
+		}
+	}
+	if conditional {
+		ch.read = units(ch.keySize)
+		holds, err := ch.holds(rq, old)
+		if err != nil {
+			return err
+		}
+		if !holds {
+			ch.failure, ch.write = failCondition, 1
+			return nil
+		}
+	}
+	if !w.repeats {
+		w.values = w.values[:0]
+	}
+	from := len(w.values)
+	exists := true
+	switch ch.kind {
+	case changeDelete:
+		exists = false
+		if err := b.Delete(ch.key, nil); err != nil {
+			return err
+		}
+	case changePut:
+		old = nil
+		fallthrough
+	case changeUpdate:
+		var err error
+		w.values, exists, err = w.merger.merge(w.values, old, ch.cells)
+		if f, ok := err.(*failure); ok {
+			ch.failure = f
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !exists && ch.kind == changePut {
+			w.values, exists = w.merger.empty(w.values[:from]), true
+		}
+		if exists {
+			ch.value = w.values[from:len(w.values):len(w.values)]
+			if err := b.Set(ch.key, ch.value, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return ch.buildReturn(rq)
+}
+
+// current reads the stored row, or what an earlier change of the same batch made of it.
+func (s *Server) current(w *writeSet, ch *rowChange) ([]byte, io.Closer, error) {
+	for i := ch.previous; i >= 0; i = w.rows[i].previous {
+		if w.rows[i].failure == nil {
+			return w.rows[i].value, nil, nil
+		}
+	}
+	value, closer, err := s.db.Get(ch.key)
+	if err == pebble.ErrNotFound {
+		return nil, nil, nil
+	}
+	return value, closer, err
+}
+
+// holds evaluates the conditions on the existing row, nil if there is none.
+func (ch *rowChange) holds(rq *request, old []byte) (bool, error) {
+	if (ch.expect == expectExist && old == nil) || (ch.expect == expectNotExist && old != nil) {
+		return false, nil
+	}
+	if ch.filter == nil {
+		return true, nil
+	}
+	var err error
+	rq.cells, err = readCells(old, ch.options.oldest(rq.now), ch.options.MaxVersions, rq.cells[:0])
+	return ch.filter.match(rq.cells), err
+}
+
+// buildReturn encodes what the change asked to be returned.
+func (ch *rowChange) buildReturn(rq *request) error {
+	if ch.returns == returnNone {
+		return nil
+	}
+	out := rowWriter{dst: appendHeader(nil)}
+	out.begin()
+	for i := range ch.pk {
+		out.key(&ch.pk[i])
+	}
+	if ch.returns == returnAfterModify && ch.value != nil {
+		var err error
+		rq.cells, err = readCells(ch.value, 0, 1, rq.cells[:0])
+		if err != nil {
+			return err
+		}
+		for i := range rq.cells {
+			c := &rq.cells[i]
+			if slices.ContainsFunc(ch.returnNames, func(n []byte) bool { return bytes.Equal(n, c.name) }) {
+				out.attribute(c)
+			}
+		}
+	}
+	out.end()
+	ch.returned = out.dst
+	return nil
+}
