@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// An envFile is the file of KEY=VALUE lines that clients read: DESIGN's list, in its order.
+type envFile struct {
+	path string
+
+	mu    sync.Mutex
+	lines []string // without RELINK_PIDS
+	pids  string
+}
+
+// set replaces all but the process ids.
+func (e *envFile) set(lines []string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lines = lines
+	return e.write()
+}
+
+// setPIDs replaces the process ids, if they have changed.
+func (e *envFile) setPIDs(pids string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if pids == e.pids {
+		return nil
+	}
+	e.pids = pids
+	return e.write()
+}
+
+func (e *envFile) write() error {
+	if e.lines == nil {
+		return nil
+	}
+	text := strings.Join(e.lines, "\n") + "\nRELINK_PIDS=" + e.pids + "\n"
+	if err := os.MkdirAll(filepath.Dir(e.path), 0o755); err != nil {
+		return err
+	}
+	// Clients read this file whenever they like: they see the old or the new one, whole.
+	next := e.path + ".new"
+	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(next, e.path)
+}
+
+// remove takes the file away at the end: what it names is gone.
+func (e *envFile) remove() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lines == nil {
+		return nil
+	}
+	e.lines = nil
+	return os.Remove(e.path)
+}
+
+// clientEnv is what the file says: addresses, keys, and the certificate authority. What is not served yet is there, empty.
+func clientEnv(a addresses, k keys, c certificates) []string {
+	return []string{
+		"RELINK_OPENAPI_ENDPOINT=http://" + a.dial(portOpenAPI),
+		"RELINK_ACCESS_KEY_ID=" + k.AccessKeyID,
+		"RELINK_ACCESS_KEY_SECRET=" + k.AccessKeySecret,
+		"RELINK_MQTT=" + a.dial(portMQTT),
+		"RELINK_MQTTS=" + a.dial(portMQTTS),
+		"RELINK_WS=ws://" + a.dial(portWS) + "/mqtt",
+		"RELINK_WSS=wss://" + a.dial(portWSS) + "/mqtt",
+		"RELINK_COAP=",
+		"RELINK_COAPS=",
+		"RELINK_HTTP=",
+		"RELINK_HTTPS=",
+		"RELINK_CA=" + c.ca,
+		"TABLESTORE_ENDPOINT=http://" + a.dial(portTablestore),
+		"TABLESTORE_INSTANCE=relink",
+		"OSS_ENDPOINT=http://" + a.dial(portOSS),
+		"SLS_ENDPOINT=" + slsEndpoint,
+		"SLS_DIAL=" + a.dial(portSLS),
+		"MNS_ENDPOINT=",
+		"FC_ENDPOINT=http://" + a.dial(portFC),
+		"LOCALSTACK_CONTROL=http://" + a.dial(portControl),
+	}
+}
+
+// slsEndpoint is a name that need not resolve: the SDK puts the project before it and dials SLS_DIAL.
+const slsEndpoint = "http://log.relink.internal"
+
+// deployEnv is what s.yaml asks the environment for at deploy time, and what the connector reads.
+func deployEnv(a addresses, k keys) map[string]string {
+	return map[string]string{
+		"RELINK_REGION":          "cn-shanghai",
+		"RELINK_FUNCTION_PREFIX": "relink-",
+		"TABLESTORE_ENDPOINT":    "http://" + a.dial(portTablestore),
+		"TABLESTORE_INSTANCE":    "relink",
+		"OSS_ENDPOINT":           "http://" + a.dial(portOSS),
+		"SLS_ENDPOINT":           slsEndpoint,
+		"SLS_DIAL":               a.dial(portSLS),
+		"SLS_PROJECT":            "relink",
+		"FC_ENDPOINT":            "http://" + a.dial(portFC),
+		"RELINK_SECRET_KEY":      k.SecretKey,
+		"RELINK_INTERNAL_KEY":    k.InternalKey,
+		"RELINK_API_KEYS":        k.AccessKeyID + ":" + k.AccessKeySecret,
+	}
+}
+
+// connectorEnv is the connector's whole configuration, as KEY=VALUE.
+func connectorEnv(a addresses, k keys, c certificates) []string {
+	env := []string{
+		"ALIBABA_CLOUD_ACCESS_KEY_ID=" + k.AccessKeyID,
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + k.AccessKeySecret,
+		"RELINK_LISTEN_MQTT=" + a.bind(portMQTT),
+		"RELINK_LISTEN_MQTTS=" + a.bind(portMQTTS),
+		"RELINK_LISTEN_WS=" + a.bind(portWS),
+		"RELINK_LISTEN_WSS=" + a.bind(portWSS),
+		"RELINK_LISTEN_INTERNAL=" + a.bind(portInternal),
+		"RELINK_INTERNAL_URL=http://" + a.dial(portInternal),
+		"RELINK_TLS_CERT=" + c.cert,
+		"RELINK_TLS_KEY=" + c.key,
+		"RELINK_FC_ENDPOINT=http://" + a.dial(portFC),
+	}
+	d := deployEnv(a, k)
+	for _, name := range []string{
+		"RELINK_REGION", "RELINK_FUNCTION_PREFIX", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "OSS_ENDPOINT", "SLS_ENDPOINT", "SLS_DIAL",
+		"SLS_PROJECT", "RELINK_SECRET_KEY", "RELINK_INTERNAL_KEY",
+	} {
+		env = append(env, fmt.Sprintf("%s=%s", name, d[name]))
+	}
+	return env
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+)
+
+// A port is one listener of the system: its number before --port-offset, and whether --host widens it.
+type port struct {
+	name   string // as in messages
+	number int
+	public bool // devices and applications reach it; the others stay on 127.0.0.1
+}
+
+// The listeners. MQTT ports sniff their first byte, so each takes plain, TLS and WebSocket connections; the three extra ones
+// are there because clients expect the usual numbers.
+var (
+	portMQTT       = port{"MQTT", 1883, true}
+	portMQTTS      = port{"MQTT over TLS", 8883, true}
+	portWS         = port{"MQTT over WebSocket", 8083, true}
+	portWSS        = port{"MQTT over secure WebSocket", 8084, true}
+	portOpenAPI    = port{"OpenAPI", 9080, true}
+	portInternal   = port{"connector's internal API", 1888, false}
+	portFC         = port{"Function Compute", 9000, false}
+	portTablestore = port{"Tablestore", 9001, false}
+	portOSS        = port{"OSS", 9002, false}
+	portSLS        = port{"Log Service", 9003, false}
+	portControl    = port{"localstack control", 9090, false}
+)
+
+// addresses turns ports into host:port for one run.
+type addresses struct {
+	host   string
+	offset int
+}
+
+// bind is what the port's listener binds.
+func (a addresses) bind(p port) string {
+	host := "127.0.0.1"
+	if p.public {
+		host = a.host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(p.number+a.offset))
+}
+
+// dial is what a client on this machine dials.
+func (a addresses) dial(p port) string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number+a.offset))
+}
+
+// listen opens a port, and explains if it cannot.
+func (a addresses) listen(p port) (net.Listener, error) {
+	l, err := net.Listen("tcp", a.bind(p))
+	if err == nil {
+		return l, nil
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d (%s) is in use: stop what holds it, or move all ports with --port-offset", p.number+a.offset, p.name)
+	}
+	return nil, fmt.Errorf("port %d (%s): %w", p.number+a.offset, p.name, err)
+}
+
+// free checks ports that a child will open, so that the message is ours and comes before anything starts.
+func (a addresses) free(ports ...port) error {
+	for _, p := range ports {
+		l, err := a.listen(p)
+		if err != nil {
+			return err
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	iotapi "github.com/alibabacloud-go/iot-20180120/v6/client"
+	"github.com/alibabacloud-go/tea/tea"
+
+	"relink/scripts/load"
+)
+
+// registerMany registers devices with random names, 1,000 per call, and returns their identities.
+func (a *app) registerMany(productKey string, count int) ([]load.Device, error) {
+	api, err := a.api()
+	if err != nil {
+		return nil, err
+	}
+	var devices []load.Device
+	for len(devices) < count {
+		resp, err := api.BatchRegisterDevice(&iotapi.BatchRegisterDeviceRequest{ProductKey: &productKey, Count: tea.Int32(int32(min(1000, count-len(devices))))})
+		if err := check(resp, err); err != nil {
+			return nil, err
+		}
+		made, err := a.applied(api, productKey, resp.Body.Data.ApplyId)
+		if err != nil {
+			return nil, err
+		}
+		if len(made) == 0 {
+			return nil, fmt.Errorf("batch %d registered nothing", tea.Int64Value(resp.Body.Data.ApplyId))
+		}
+		devices = append(devices, made...)
+	}
+	return devices, nil
+}
+
+// applied waits for a batch registration and lists its devices.
+func (a *app) applied(api *iotapi.Client, productKey string, applyID *int64) ([]load.Device, error) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		status, err := api.QueryBatchRegisterDeviceStatus(&iotapi.QueryBatchRegisterDeviceStatusRequest{ProductKey: &productKey, ApplyId: applyID})
+		if err := check(status, err); err != nil {
+			return nil, err
+		}
+		switch s := str(status.Body.Data.Status); {
+		case s == "CREATE_SUCCESS":
+			return a.appliedPages(api, productKey, applyID)
+		case s == "CREATE_FAILED" || s == "CHECK_FAILED":
+			return nil, fmt.Errorf("batch registration %d: %s", tea.Int64Value(applyID), s)
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("batch registration %d is still %s after two minutes", tea.Int64Value(applyID), s)
+		}
+	}
+}
+
+func (a *app) appliedPages(api *iotapi.Client, productKey string, applyID *int64) ([]load.Device, error) {
+	var devices []load.Device
+	for page := int32(1); ; page++ {
+		resp, err := api.QueryPageByApplyId(&iotapi.QueryPageByApplyIdRequest{ApplyId: applyID, CurrentPage: &page, PageSize: tea.Int32(50)})
+		if err := check(resp, err); err != nil {
+			return nil, err
+		}
+		for _, d := range resp.Body.ApplyDeviceList.ApplyDeviceInfo {
+			devices = append(devices, load.Device{ProductKey: productKey, DeviceName: str(d.DeviceName), DeviceSecret: str(d.DeviceSecret)})
+		}
+		if page >= tea.Int32Value(resp.Body.PageCount) {
+			return devices, nil
+		}
+	}
+}
+
+// fleet finds or makes a product for simulated devices, with at least count devices; it is kept for the next run.
+func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
+	api, err := a.api()
+	if err != nil {
+		return nil, err
+	}
+	productKey, err := a.productByName(api, name)
+	if err != nil {
+		return nil, err
+	}
+	if productKey == "" {
+		p, err := a.createProduct(name, "simulated devices", false, false, 1)
+		if err != nil {
+			return nil, err
+		}
+		productKey = str(p.ProductKey)
+		if err := a.importModel(productKey, tsl); err != nil {
+			return nil, err
+		}
+		if err := a.publishModel(productKey, "", "simulated devices"); err != nil {
+			return nil, err
+		}
+	}
+	var devices []load.Device
+	for page := int32(1); len(devices) < count; page++ {
+		resp, err := api.QueryDevice(&iotapi.QueryDeviceRequest{ProductKey: &productKey, CurrentPage: &page, PageSize: tea.Int32(50)})
+		if err := check(resp, err); err != nil {
+			return nil, err
+		}
+		for _, d := range resp.Body.Data.DeviceInfo {
+			devices = append(devices, load.Device{ProductKey: productKey, DeviceName: str(d.DeviceName), DeviceSecret: str(d.DeviceSecret)})
+		}
+		if page >= tea.Int32Value(resp.Body.PageCount) {
+			break
+		}
+	}
+	if len(devices) < count {
+		more, err := a.registerMany(productKey, count-len(devices))
+		if err != nil {
+			return nil, err
+		}
+		devices = append(devices, more...)
+	}
+	return devices[:count], nil
+}
+
+// productByName answers the key of the product with that name, or nothing.
+func (a *app) productByName(api *iotapi.Client, name string) (string, error) {
+	for page := int32(1); ; page++ {
+		resp, err := api.QueryProductList(&iotapi.QueryProductListRequest{CurrentPage: &page, PageSize: tea.Int32(200)})
+		if err := check(resp, err); err != nil {
+			return "", err
+		}
+		for _, p := range resp.Body.Data.List.ProductInfo {
+			if str(p.ProductName) == name {
+				return str(p.ProductKey), nil
+			}
+		}
+		if page >= tea.Int32Value(resp.Body.Data.PageCount) {
+			return "", nil
+		}
+	}
+}
