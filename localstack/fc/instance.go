@@ -98,6 +98,7 @@ func (i *instance) start() *apiError {
 	if e := i.initialize(); e != nil {
 		return e
 	}
+	i.watchMemory()
 	f.s.log.Debug("instance started", "function", f.Name, "instance", i.id, "pid", i.proc.Load().pid, "latency_ms", time.Since(begin).Milliseconds())
 	return nil
 }

@@ -1,0 +1,116 @@
+package fc_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"relink/localstack/fc"
+	"relink/localstack/serverless"
+)
+
+func TestCloseIsGraceful(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	out := &sink{}
+	c := start(t, fc.Options{Logs: out, Functions: []fc.Function{custom("f", func(f *fc.Function) {
+		f.Environment["FC_TEST_TERM"] = dir
+		f.Log = serverless.Log{Project: "p", Logstore: "l"}
+		f.PreStop = &serverless.Hook{Handler: "h", Timeout: time.Second}
+	}), go1("stuck")}, Limits: fc.Limits{StopGrace: 100 * time.Millisecond}})
+	c.invoke("f", "x")
+	hung := make(chan result)
+	go func() {
+		r, _ := invoke(c.client, "stuck", event(task{Do: "hang"}))
+		hung <- r
+	}()
+	poll(t, "both functions run", func() bool { return len(c.Processes()) == 2 })
+	c.stop()
+	<-hung
+	if _, err := os.Stat(filepath.Join(dir, "term")); err != nil {
+		t.Error("the function did not see SIGTERM")
+	}
+	if out.find("pre-stop called") == nil {
+		t.Error("the preStop hook was not called")
+	}
+}
+
+// serveParent is an emulator that waits to be killed; it prints the processes it started.
+func serveParent() {
+	s, err := fc.New(fc.Options{AccessKeyID: keyID, AccessKeySecret: keySecret, Functions: []fc.Function{custom("f"), go1("g")}})
+	if err != nil {
+		panic(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go http.Serve(l, s)
+	c := client(discardTB{}, l.Addr().String(), keySecret)
+	var pids []int
+	for _, name := range []string{"f", "g"} {
+		r, err := invoke(c, name, event(task{Do: "who"}))
+		if err != nil {
+			panic(err)
+		}
+		var a answer
+		if err := json.Unmarshal([]byte(r.body), &a); err != nil {
+			panic(err)
+		}
+		pids = append(pids, a.PID)
+	}
+	fmt.Println(pids[0], pids[1])
+	select {}
+}
+
+// discardTB lets test code run outside of a test.
+type discardTB struct{ testing.TB }
+
+func (discardTB) Helper()           {}
+func (discardTB) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
+
+func TestInstancesDieWithTheEmulator(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Log("only Linux ties the life of a child to its parent")
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), "FC_TEST_ROLE=parent")
+	cmd.Stderr = t.Output()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b int
+	if _, err := fmt.Sscan(line, &a, &b); err != nil || !processExists(a) || !processExists(b) {
+		t.Fatalf("processes %q: %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // reports the kill
+	poll(t, "the instances have died", func() bool { return !processExists(a) && !processExists(b) })
+}
