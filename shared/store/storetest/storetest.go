@@ -1,0 +1,102 @@
+// Package storetest is the contract of package store as a test suite. Every implementation runs it.
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"relink/shared/device"
+	"relink/shared/iot"
+	"relink/shared/store"
+)
+
+// Stores is what an implementation offers.
+type Stores interface {
+	Products() store.Products
+	Devices() store.Devices
+	Sessions() store.Sessions
+	Nodes() store.Nodes
+	Properties() store.Properties
+	DeadLetters() store.DeadLetters
+	Applications() store.Applications
+}
+
+// Run runs the suite. open makes an empty store whose life ends with the test.
+func Run(t *testing.T, open func(t *testing.T) Stores) {
+	tests := []struct {
+		name string
+		run  func(t *testing.T, s Stores)
+	}{
+		{"products", testProducts},
+		{"devices", testDevices},
+		{"device_pages", testDevicePages},
+		{"device_deletion", testDeviceDeletion},
+		{"device_creation_race", testDeviceRace},
+		{"sessions", testSessions},
+		{"session_of_one_batch", testSessionBatch},
+		{"session_race", testSessionRace},
+		{"nodes", testNodes},
+		{"properties", testProperties},
+		{"properties_of_one_batch", testPropertyBatch},
+		{"property_identifiers", testPropertyIdentifiers},
+		{"property_volume", testPropertyVolume},
+		{"history_pages", testHistoryPages},
+		{"dead_letters", testDeadLetters},
+		{"applications", testApplications},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, open(t))
+		})
+	}
+}
+
+func ref(name string) iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: "a1storetest", DeviceName: iot.DeviceName(name)}
+}
+
+func newDevice(name string, createdAt int64) *store.Device {
+	return &store.Device{
+		Ref: ref(name), IotID: iot.IotID("iot-" + name), Secret: iot.Secret("secret-of-" + name), Nickname: "灯 " + name,
+		CreatedAt: createdAt, UpdatedAt: createdAt,
+	}
+}
+
+func newProduct(key iot.ProductKey) *store.Product {
+	return &store.Product{
+		Key: key, Name: "Lamp 灯", Secret: "productsecret016", Senior: true, NodeType: 1, DataFormat: 1, AuthType: "secret", CategoryKey: "Lighting",
+		Description: "d", NetType: "WIFI", ProtocolType: "modbus", ValidateType: 1, Status: "DEVELOPMENT_STATUS", DynamicRegister: true,
+		Topics: device.DefaultTopics(), CreatedAt: 1_700_000_000_000, UpdatedAt: 1_700_000_000_001,
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustAll(t *testing.T, errs []error) {
+	t.Helper()
+	for i, err := range errs {
+		if err != nil {
+			t.Fatalf("item %d: %v", i, err)
+		}
+	}
+}
+
+func wantKind(t *testing.T, err error, kind iot.Kind, doing string) {
+	t.Helper()
+	if !iot.Is(err, kind) {
+		t.Errorf("%s: got %v, want %s", doing, err, kind)
+	}
+}
+
+func equal(t *testing.T, got, want any, what string) {
+	t.Helper()
+	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
+		t.Errorf("%s:\n got %s\nwant %s", what, g, w)
+	}
+}
