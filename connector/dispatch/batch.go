@@ -16,7 +16,8 @@ func (l *lane) fill(now int64) {
 	fits := func(it *item) bool {
 		return len(l.batch) == 0 || len(l.batch) < l.f.MaxRecords && size+it.size <= int64(l.f.MaxBytes)
 	}
-	if len(l.held) > 0 {
+	troubled := len(l.held) > 0
+	if troubled {
 		clear(l.blocked)
 		kept := l.spare[:0]
 		for i := range l.held {
@@ -33,6 +34,9 @@ func (l *lane) fill(now int64) {
 			segment = own
 			size += it.size
 			l.batch = append(l.batch, *it)
+			if it.trouble != nil && it.trouble.retries > 0 {
+				l.blocked[it.hash] = true // a retry may be refused again: nothing of its device goes with it
+			}
 		}
 		l.swapHeld(kept)
 	}
@@ -42,7 +46,7 @@ func (l *lane) fill(now int64) {
 	n := 0
 	for waiting := l.queue[l.head:]; segment == 0 && n < len(waiting); n++ {
 		it := &waiting[n]
-		if len(l.held) > 0 && l.blocked[it.hash] {
+		if troubled && l.blocked[it.hash] {
 			l.held = append(l.held, *it)
 			continue
 		}

@@ -36,8 +36,7 @@ type trouble struct {
 	// segment is not 0 while a failure of the function is being narrowed down: records of one segment are invoked together and
 	// with no others.
 	segment   uint32
-	crashed   bool // its segment has had its second try after a process exit
-	condemned bool // it is to be a dead letter
+	crashed   bool // it has had its second try in company after a process exit
 	alone     int  // failures with nobody else in the batch
 	suspectAt int64
 	retries   int
@@ -66,7 +65,12 @@ func (u *undecided) Error() string {
 	return u.reason.Error() + ": " + u.cause.Error()
 }
 
-func (u *undecided) Unwrap() []error { return []error{u.reason, u.cause} }
+func (u *undecided) Unwrap() []error {
+	if u.cause == nil {
+		return []error{u.reason}
+	}
+	return []error{u.reason, u.cause}
+}
 
 // backoff is the pause before attempt n+1, in nanoseconds: exponential, with full jitter over its upper half.
 func backoff(n int) int64 {
@@ -79,7 +83,13 @@ func backoff(n int) int64 {
 
 // expire gives up what has passed its deadline.
 func (l *lane) expire(now int64) {
-	if len(l.held) > 0 {
+	late := 0
+	for i := range l.held {
+		if l.held[i].deadline <= now {
+			late++
+		}
+	}
+	if late > 0 {
 		kept := l.spare[:0]
 		for i := range l.held {
 			if l.held[i].deadline > now {
@@ -88,25 +98,24 @@ func (l *lane) expire(now int64) {
 				l.giveUp(&l.held[i])
 			}
 		}
-		if len(kept) < len(l.held) {
-			l.log(slog.LevelError, "records undecided at their deadline", slog.Int("records", len(l.held)-len(kept)))
-			l.swapHeld(kept)
-		} else {
-			clear(kept)
-		}
+		l.swapHeld(kept)
 	}
-	for {
-		l.mu.Lock()
-		l.heldNow = len(l.held)
-		if l.head == len(l.queue) || l.queue[l.head].deadline > now {
-			l.admit()
-			l.mu.Unlock()
-			return
-		}
-		it := l.queue[l.head] // the oldest is the first
+	l.mu.Lock()
+	l.heldNow = len(l.held)
+	for l.head < len(l.queue) && l.queue[l.head].deadline <= now { // the oldest is the first
+		it := l.queue[l.head]
 		l.pop(1)
 		l.mu.Unlock()
+		late++
 		l.giveUp(&it)
+		l.mu.Lock()
+	}
+	if late > 0 {
+		l.admit()
+	}
+	l.mu.Unlock()
+	if late > 0 {
+		l.log(slog.LevelError, "records undecided at their deadline", slog.Int("records", late))
 	}
 }
 
@@ -163,10 +172,10 @@ func (l *lane) functionFailed(ctx context.Context, err error, requestID string, 
 	case exited && !l.batch[0].troubled().crashed:
 		// Perhaps the instance was killed for no fault of the batch: once more as it is.
 		l.segment++
+		again := now + backoff(2)
 		for i := range l.batch {
 			t := l.batch[i].troubled()
-			t.segment, t.crashed, t.last = l.segment, true, err
-			t.notBefore = now + backoff(2)
+			t.segment, t.crashed, t.last, t.notBefore = l.segment, true, err, again
 			back = append(back, l.batch[i])
 		}
 	default:
@@ -175,7 +184,7 @@ func (l *lane) functionFailed(ctx context.Context, err error, requestID string, 
 		l.segment += 2
 		for i := range l.batch {
 			t := l.batch[i].troubled()
-			t.segment, t.crashed, t.last = first, false, err
+			t.segment, t.last = first, err
 			if i >= n/2 {
 				t.segment = first + 1
 			}
@@ -200,7 +209,7 @@ func (l *lane) suspect(ctx context.Context, it *item, err error, now int64) bool
 		t.suspectAt = now
 		l.f.health.suspected()
 	}
-	if t.alone >= condemnAfter && (t.condemned || l.f.health.condemns(t.suspectAt, now)) && l.d.deadLetters != nil {
+	if t.alone >= condemnAfter && l.f.health.condemns(t.suspectAt, now) && l.d.deadLetters != nil {
 		if l.bury(ctx, it, err) {
 			return true
 		}

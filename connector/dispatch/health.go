@@ -19,9 +19,10 @@ func (h *health) succeeded(start int64) {
 	if h.suspects.Load() != 0 {
 		h.suspects.Store(0)
 	}
+	start = max(start, 1) // 0 is never
 	for {
 		at := h.succeededAt.Load()
-		if at >= start || h.succeededAt.CompareAndSwap(at, max(start, 1)) {
+		if at >= start || h.succeededAt.CompareAndSwap(at, start) {
 			return
 		}
 	}
