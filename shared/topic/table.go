@@ -180,7 +180,8 @@ var table = []Entry{
 	{"/ext/auth/identity/response", Down, DownRegistered, "", NoReply, true, "", NotYet},
 
 	{"/{pk}/{dn}/{rest}", Up, Custom, "", NoReply, false, "", Done},
-	{sys + "{rest}", Up, UnknownSystem, "", Suffix, false, "", NotYet},
+	{thing + "{rest}", Up, UnknownSystem, "", Suffix, false, "", NotYet},
+	{sys + "{rest}", Up, UnknownSystem, "", NoReply, false, "", NotYet},
 }
 
 // What is derived from the table. Read-only after init.
