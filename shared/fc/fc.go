@@ -2,7 +2,10 @@
 //
 // It is an exception to the rule that only shared/store imports cloud SDKs: asynchronous invocations go through the official SDK,
 // github.com/alibabacloud-go/fc-20230330/v4. Synchronous ones, which carry every message of every device, are written by hand
-// on net/http with the same ACS3-HMAC-SHA256 signature.
+// on net/http with the same ACS3-HMAC-SHA256 signature. BenchmarkInvoke says why: an invocation with an event of 20 KB on
+// loopback, caller and service on the same two cores, takes 90 µs and 126 allocations by hand, 212 µs and 433 through the SDK, and
+// 57 µs and 86 without a signature, so that the SDK's own work is five times ours. Both go over the same connections and
+// pass the same tests.
 package fc
 
 import (

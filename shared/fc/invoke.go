@@ -1,6 +1,7 @@
 package fc
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,8 +25,10 @@ func (c *Client) Invoke(ctx context.Context, function string, event []byte) (Res
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 
-	body := &eventBody{event: event}
-	defer body.detach()
+	// A copy, because the transport may go on reading a request's body after it has returned (an early answer, a cancelled
+	// context). And of a type that net/http knows to be in memory, because it sends the header of others in a packet of its own.
+	event = bytes.Clone(event)
+	body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(event)), nil }
 	path := "/" + apiVersion + "/functions/" + name + "/invocations"
 	req := (&http.Request{
 		Method:        http.MethodPost,
@@ -36,11 +39,12 @@ func (c *Client) Invoke(ctx context.Context, function string, event []byte) (Res
 		ProtoMinor:    1,
 		Header:        signedHeader(c.caller.Load(), c.host, path, event, time.Now()),
 		ContentLength: int64(len(event)),
-		Body:          body.reader(),
-		GetBody:       func() (io.ReadCloser, error) { return body.reader(), nil }, // a kept connection may turn out to be closed
+		GetBody:       body, // for when a kept connection turns out to be closed
 	}).WithContext(ctx)
 	if len(event) == 0 {
 		req.Body, req.GetBody = http.NoBody, nil
+	} else {
+		req.Body, _ = body()
 	}
 	resp, err := c.http.RoundTrip(req)
 	if err != nil {
