@@ -266,7 +266,8 @@ func TestBrokenFunction(t *testing.T) {
 		}}
 		b := start(t, fn, Lane{}, nil)
 		b.post(0, "before") // it worked a moment ago
-		synctest.Wait()
+		time.Sleep(time.Second)
+		b.wantCode("before", 200)
 		broken = true
 		for i := range 200 {
 			b.post(i, fmt.Sprintf("r%d", i))
