@@ -64,7 +64,7 @@ var common = Codes{
 	iot.Unavailable:      codeUnavailable,
 	iot.ProductInUse:     "iot.prod.QueryDeviceCountActionError",
 	iot.ProductReleased:  "iot.prod.UpdateProductFailed",
-	iot.SubscriptionNone: CodeTimeout, // what waits for a device that does not listen waits in vain
+	iot.SubscriptionNone: CodePublishFailed,
 }
 
 // The groups.
@@ -88,10 +88,9 @@ var (
 		iot.Throttled:     CodeRateLimit,
 	})
 	MessageCodes = common.with(map[iot.Kind]string{
-		iot.InvalidParams:    "iot.messagebroker.InvalidFormattedTopicName",
-		iot.NotPermitted:     CodePublishFailed,
-		iot.Throttled:        CodeRateLimit,
-		iot.SubscriptionNone: CodePublishFailed,
+		iot.InvalidParams: "iot.messagebroker.InvalidFormattedTopicName",
+		iot.NotPermitted:  CodePublishFailed,
+		iot.Throttled:     CodeRateLimit,
 	})
 )
 
