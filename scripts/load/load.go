@@ -27,17 +27,18 @@ type Device struct {
 
 // Options say what to do. Address and Devices are required.
 type Options struct {
-	Address   string        // host:port, plain TCP
-	Devices   []Device      // each gets one connection
-	Window    int           // posts in flight per device; 1 if zero
-	Rate      float64       // posts per second of all devices together (open loop); 0 posts as fast as answers come
-	Duration  time.Duration // how long to post; what is in flight then is still waited for
-	Bytes     int           // size of a payload; 200 if zero
-	KeepAlive time.Duration // 5 minutes if zero
-	Reconnect bool          // come back after a broken connection and repeat what was open, with DUP
-	FirstSeq  uint32        // the first number of each device
-	Settle    time.Duration // how long to wait for what is in flight at the end; 10 s if zero
-	Progress  func(Counts)  // called once a second, if set
+	Address   string          // host:port, plain TCP
+	Devices   []Device        // each gets one connection
+	Window    int             // posts in flight per device; 1 if zero
+	Rate      float64         // posts per second of all devices together (open loop); 0 posts as fast as answers come
+	Duration  time.Duration   // how long to post; what is in flight then is still waited for
+	Until     <-chan struct{} // ends the posting before Duration, if set
+	Bytes     int             // size of a payload; 200 if zero
+	KeepAlive time.Duration   // 5 minutes if zero
+	Reconnect bool            // come back after a broken connection and repeat what was open, with DUP
+	FirstSeq  uint32          // the first number of each device
+	Settle    time.Duration   // how long to wait for what is in flight at the end; 10 s if zero
+	Progress  func(Counts)    // called once a second, if set
 	// Params, if set, appends the members of params to dst in place of seq and fill; Bytes is then not looked at.
 	Params func(dst []byte, device int, seq uint32) []byte
 }
@@ -131,6 +132,16 @@ func (g *generator) run(ctx context.Context) (*Report, error) {
 	defer stop()
 	if g.o.Progress != nil {
 		running.Go(func() error { g.progress(post); return nil })
+	}
+	if g.o.Until != nil {
+		running.Go(func() error {
+			select {
+			case <-g.o.Until:
+				stop()
+			case <-post.Done():
+			}
+			return nil
+		})
 	}
 	if g.o.Rate > 0 {
 		g.openLoop(post)

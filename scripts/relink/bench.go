@@ -46,14 +46,14 @@ type measurement struct {
 
 // A comparison is what `relink bench` prints.
 type comparison struct {
-	Devices int           `json:"devices"`
-	Window  int           `json:"window"`
-	Rate    float64       `json:"offeredPerSecond"`
-	Bytes   int           `json:"bytes"`
-	Relink  *measurement  `json:"relink"`
-	Stored  *verification `json:"stored,omitempty"`
-	Bare    *measurement  `json:"bare,omitempty"`
-	Ratio   float64       `json:"ratio,omitempty"`
+	Devices int                `json:"devices"`
+	Window  int                `json:"window"`
+	Rate    float64            `json:"offeredPerSecond"`
+	Bytes   int                `json:"bytes"`
+	Relink  *measurement       `json:"relink"`
+	Stored  *load.Verification `json:"stored,omitempty"`
+	Bare    *measurement       `json:"bare,omitempty"`
+	Ratio   float64            `json:"ratio,omitempty"`
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -116,7 +116,12 @@ func (a *app) bench(cmd *cobra.Command, o load.Options, devices int, bare, verif
 	result.Relink = m
 	if verify {
 		say("reading back %d posts", m.Acked)
-		if result.Stored, err = a.verify(cmd.Context(), fleet, report, begun); err != nil {
+		tables, err := a.tables()
+		if err != nil {
+			return err
+		}
+		defer tables.Close()
+		if result.Stored, err = load.Verify(cmd.Context(), tables.Properties(), fleet, report.Numbers, begun); err != nil {
 			return err
 		}
 	}
