@@ -26,7 +26,10 @@ func TestAsynchronous(t *testing.T) {
 			custom("f", async(2, "acs:fc:cn-hangzhou:1:functions/dead-letter")), go1("go1"),
 			custom("queue", async(0, "acs:mns:cn-hangzhou:1:/queues/q/messages")), custom("dead-letter"),
 		},
-		Deliver: func(_ context.Context, arn string, payload []byte) error { delivered <- arn + " " + string(payload); return nil },
+		Deliver: func(_ context.Context, arn string, payload []byte) error {
+			delivered <- arn + " " + string(payload)
+			return nil
+		},
 	})
 	for _, name := range []string{"f", "go1"} {
 		file := filepath.Join(dir, name)
@@ -42,7 +45,9 @@ func TestAsynchronous(t *testing.T) {
 	if b, _ := os.ReadFile(failing); string(b) != "\n1\n2\n" {
 		t.Errorf("retry counts %q, want none, 1 and 2", b)
 	}
-	poll(t, "the dead letter has arrived", func() bool { return c.Stats()["dead-letter"].AsyncBacklog == 0 && c.Stats()["dead-letter"].Invocations == 1 })
+	poll(t, "the dead letter has arrived", func() bool {
+		return c.Stats()["dead-letter"].AsyncBacklog == 0 && c.Stats()["dead-letter"].Invocations == 1
+	})
 	_ = dead
 
 	c.invoke("queue", event(task{Do: "error", Text: "to the queue"}), "type", "Async")

@@ -113,12 +113,23 @@ func (c *cloud) stop() {
 func client(t testing.TB, addr, secret string) *sdk.Client {
 	t.Helper()
 	c, err := sdk.NewClient(&openapi.Config{AccessKeyId: dara.String(keyID), AccessKeySecret: dara.String(secret), Endpoint: dara.String(addr),
-		Protocol: dara.String("http"), RegionId: dara.String("cn-hangzhou"), MaxIdleConns: dara.Int(64), ReadTimeout: dara.Int(30000), ConnectTimeout: dara.Int(5000)})
+		Protocol: dara.String("http"), RegionId: dara.String("cn-hangzhou"), HttpClient: newHTTPClient(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
+
+// httpClient replaces the SDK's own, which writes the timeout of a shared client on every request (a data race).
+type httpClient struct{ *http.Client }
+
+func newHTTPClient(t testing.TB) httpClient {
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return httpClient{&http.Client{Transport: transport, Timeout: 30 * time.Second}}
+}
+
+func (c httpClient) Call(r *http.Request, _ *http.Transport) (*http.Response, error) { return c.Do(r) }
 
 // A result is what the SDK returned.
 type result struct {
@@ -247,4 +258,3 @@ func fileSize(path string) int {
 	b, _ := os.ReadFile(path)
 	return bytes.Count(b, []byte("\n"))
 }
-

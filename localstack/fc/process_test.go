@@ -76,6 +76,7 @@ func serveParent() {
 type discardTB struct{ testing.TB }
 
 func (discardTB) Helper()           {}
+func (discardTB) Cleanup(func())    {}
 func (discardTB) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
 func TestInstancesDieWithTheEmulator(t *testing.T) {

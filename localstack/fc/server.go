@@ -86,7 +86,8 @@ func New(o Options) (*Server, error) {
 	for _, f := range s.order {
 		s.loops.Go(func() { f.lane.run(s.lanes) })
 	}
-	s.loops.Go(s.housekeeping)
+	timers := s.newTimers()
+	s.loops.Go(func() { s.housekeeping(timers) })
 	return s, nil
 }
 
@@ -165,8 +166,7 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 // housekeeping runs schedules, idle stops, memory checks and injected crashes.
-func (s *Server) housekeeping() {
-	timers := s.newTimers()
+func (s *Server) housekeeping(timers *timers) {
 	next := make(map[string]time.Time)
 	tick := time.NewTicker(s.opt.Limits.Tick)
 	defer tick.Stop()
