@@ -1,0 +1,166 @@
+package mqtt
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"relink/connector/session"
+	"relink/shared/device"
+	"relink/shared/logs"
+	"relink/shared/refusal"
+	"relink/shared/topic"
+)
+
+// A conn is one connection from accept to its end: first in the hands of the broker library, which reads CONNECT and answers it
+// (opening.go), then read by serve until it ends.
+type conn struct {
+	srv       *Server
+	sock      *sock
+	stream    io.ReadWriter // sock, or TLS or WebSocket or both on top of it
+	transport string        // tcp, tls, ws, wss
+	remote    netip.AddrPort
+	done      chan struct{} // closed when the connection has ended
+	slots     chan struct{} // one for each published message that is not answered
+	lastSeen  atomic.Int64  // Unix milliseconds of the last byte from the device
+
+	// Written before serve begins, read-only after.
+	version   byte // 3, 4, 5
+	keepAlive time.Duration
+	maxPacket int // that the device takes (5.0)
+	window    int // QoS 1 messages that the device takes before it acknowledges
+	grant     *device.Grant
+	sess      *session.Session
+	will      *will
+
+	// Of the goroutine that reads.
+	in         input
+	now        int64 // Unix milliseconds of the last read
+	lastTopic  string
+	lastParsed topic.Uplink
+	aliases    []string // of topics (5.0), by number - 1
+
+	out output
+}
+
+// newConn makes the connection of an accepted socket. prefix is what was read of the stream to find out what it is.
+func (s *Server) newConn(k *sock, remote netip.AddrPort) *conn {
+	c := &conn{srv: s, sock: k, stream: k, transport: "tcp", remote: remote, done: make(chan struct{})}
+	k.idle, k.failed = c.drained, c.stuck
+	return c
+}
+
+// Done, Err, Deadline and Value make the connection the context of what is done for it, without the cost of one per connection.
+type connContext struct{ c *conn }
+
+func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (x connContext) Done() <-chan struct{}       { return x.c.done }
+func (x connContext) Value(any) any               { return nil }
+func (x connContext) Err() error {
+	select {
+	case <-x.c.done:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// serve reads packets until the connection ends. It runs on a goroutine of its own, whose stack is small because it did not
+// carry the handshake.
+func (c *conn) serve() {
+	defer c.finish()
+	c.srv.presence.Online(connContext{c}, c.sess)
+	for {
+		first, body, err := c.next()
+		if err == nil {
+			c.lastSeen.Store(c.now)
+			err = c.handle(first, body)
+		}
+		if err != nil {
+			c.ended(err)
+			return
+		}
+	}
+}
+
+// ended says why reading stopped.
+func (c *conn) ended(err error) {
+	if c.srv.stopping.Load() {
+		c.settle()
+		c.End(refusal.Shutdown, "")
+		return
+	}
+	if cause := refusal.CauseOf(err); cause != "" {
+		detail := ""
+		if e, ok := err.(*refusal.Error); ok {
+			detail = e.Detail
+		}
+		c.End(cause, detail)
+		return
+	}
+	c.End(refusal.ConnectionClosed, readError(err))
+}
+
+// settle waits a moment for the answers to what was taken.
+func (c *conn) settle() {
+	timer := time.NewTimer(c.srv.opts.SettleTimeout)
+	defer timer.Stop()
+	for range cap(c.slots) {
+		select {
+		case c.slots <- struct{}{}:
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// finish cleans up after serve, even after a panic: it closes this connection and no other.
+func (c *conn) finish() {
+	if p := recover(); p != nil {
+		c.srv.panicked(c, p, debug.Stack())
+		c.End(refusal.InternalError, "")
+	}
+	s := c.srv
+	s.registry.Remove(c.sess)
+	s.forget(c)
+	cause, detail := c.cause()
+	if c.will != nil && cause != refusal.Disconnected {
+		c.publishWill()
+	}
+	c.in.release()
+	s.presence.Offline(c.sess, cause)
+	s.journal.Record(session.Event{
+		Device: c.sess.Ref, Operation: session.OpOffline, Code: 200, Reason: cause, Detail: detail, RemoteAddr: c.remote.String(),
+	})
+	s.meter.Ended(cause)
+}
+
+// check is called every second: silence, expiry of the grant, unanswered messages.
+func (c *conn) check(now time.Time) {
+	ms := now.UnixMilli()
+	if ms-c.lastSeen.Load() > c.keepAlive.Milliseconds()*3/2 { // [MQTT-3.1.2-24]
+		c.End(refusal.KeepAliveExpired, "")
+		return
+	}
+	if c.grant.ExpiresAt > 0 && ms >= c.grant.ExpiresAt {
+		c.End(refusal.GrantExpired, "")
+		return
+	}
+	c.resend(now)
+}
+
+func (s *Server) panicked(c *conn, p any, stack []byte) {
+	attrs := []slog.Attr{slog.Any(logs.FieldError, p), slog.String(logs.FieldRemote, c.remote.String()), slog.String("stack", string(stack))}
+	if c.grant != nil {
+		attrs = append(attrs, logs.Device(c.grant.Ref()))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelError, "connection failed and was closed", attrs...)
+	s.meter.Panicked()
+}
+
+var smallBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}

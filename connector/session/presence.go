@@ -1,0 +1,106 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	"relink/shared/device"
+	"relink/shared/logs"
+	"relink/shared/record"
+	"relink/shared/refusal"
+)
+
+// functionLifecycle is the function that keeps online and offline.
+const functionLifecycle = "lifecycle"
+
+// A Presence tells the platform who is connected here, and that this node lives ("Online and offline"; "Connecting", 6).
+type Presence struct {
+	Dispatcher Dispatcher
+	Journal    Journal
+	Logger     *slog.Logger
+	NextID     func(now int64) string // message ids
+	Node       string
+	URL        string // of the internal API
+	Now        func() time.Time
+}
+
+// Online says that a session is established. It blocks while the queue is full, until ctx ends.
+func (p *Presence) Online(ctx context.Context, s *Session) {
+	at := p.Now().UnixMilli()
+	err := p.tell(ctx, s, device.TopicOnline, device.Online{Epoch: s.Grant.Epoch, Node: p.Node, RemoteAddr: s.RemoteAddr, At: at}, at)
+	if err != nil && ctx.Err() == nil { // a session that has ended meanwhile need not be online
+		p.lost(s, device.TopicOnline, err)
+	}
+	p.Journal.Record(Event{Device: s.Ref, Operation: OpOnline, Code: 200, RemoteAddr: s.RemoteAddr})
+}
+
+// Offline says that a session has ended. It waits a while for room in the queue; the node's lease is the safety net.
+func (p *Presence) Offline(s *Session, cause refusal.Cause) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	at := p.Now().UnixMilli()
+	err := p.tell(ctx, s, device.TopicOffline, device.Offline{Epoch: s.Grant.Epoch, Node: p.Node, Reason: string(cause), At: at}, at)
+	if err != nil {
+		p.lost(s, device.TopicOffline, err)
+	}
+}
+
+func (p *Presence) tell(ctx context.Context, s *Session, topic string, what any, at int64) error {
+	payload, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	return p.Dispatcher.Submit(ctx, functionLifecycle, record.Record{
+		MessageID: p.NextID(at), Device: s.Ref, IotID: s.Grant.IotID, Topic: topic, Payload: payload, ReceivedAt: at,
+	}, func(_ record.Result, err error) {
+		if err != nil {
+			p.lost(s, topic, err)
+		}
+	})
+}
+
+func (p *Presence) lost(s *Session, topic string, err error) {
+	p.Logger.LogAttrs(context.Background(), slog.LevelWarn, "state of device not told", logs.Device(s.Ref), slog.String(logs.FieldTopic, topic), logs.Err(err))
+}
+
+// Lease says that this node lives until a time, or, if that is past, that its sessions are over. It waits for the answer.
+func (p *Presence) Lease(ctx context.Context, until time.Time, sessions int) error {
+	at := p.Now().UnixMilli()
+	payload, err := json.Marshal(device.Lease{Node: p.Node, URL: p.URL, Until: until.UnixMilli(), Sessions: sessions})
+	if err != nil {
+		return err
+	}
+	answer := make(chan error, 1)
+	err = p.Dispatcher.Submit(ctx, functionLifecycle, record.Record{
+		MessageID: p.NextID(at), Topic: device.TopicLease, Payload: payload, ReceivedAt: at,
+	}, func(_ record.Result, err error) { answer <- err })
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// KeepLease renews the lease until ctx ends, every third of its duration.
+func (p *Presence) KeepLease(ctx context.Context, duration time.Duration, sessions func() int) {
+	tick := time.NewTicker(duration / 3)
+	defer tick.Stop()
+	for {
+		call, cancel := context.WithTimeout(ctx, duration/3)
+		if err := p.Lease(call, p.Now().Add(duration), sessions()); err != nil && ctx.Err() == nil {
+			p.Logger.LogAttrs(ctx, slog.LevelWarn, "lease not renewed", logs.Err(err))
+		}
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,68 @@
+// Package session is who is connected to this node: one session per device, with what it was granted, what it has subscribed,
+// and who waits for an answer of it ("Connecting" in the design; "MQTT behaviour after CONNECT" in the device protocol). It
+// knows no protocol: a connection of any kind stands behind the interface Conn.
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"relink/shared/device"
+	"relink/shared/downlink"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/refusal"
+)
+
+// A Dispatcher brings records to functions. Submit blocks while its queues are full; done is called once, from a goroutine that
+// must not be blocked, unless Submit returns an error. An error given to done says that nothing was decided.
+type Dispatcher interface {
+	Submit(ctx context.Context, function string, r record.Record, done func(record.Result, error)) error
+}
+
+// A Conn is the connection behind a session. Its methods never block.
+type Conn interface {
+	// Publish queues a message for the device. It answers Sent, Busy (the queue is full, nothing was queued) or Offline.
+	Publish(topic string, payload []byte, qos byte) downlink.State
+	// End closes the connection and tells the device why, if the protocol can.
+	End(cause refusal.Cause, detail string)
+}
+
+// A Session is one device's connection from login to its end.
+type Session struct {
+	Ref        iot.DeviceRef
+	Grant      *device.Grant // read-only
+	RemoteAddr string
+	Started    time.Time
+	conn       Conn
+
+	mu      sync.Mutex
+	filters []filter         // what the device subscribed
+	muted   []string         // what it unsubscribed although it is automatic
+	custom  int              // filters that count towards the limit
+	calls   map[string]*Call // by message id
+	last    delivery         // the topic asked for last: replies repeat it
+}
+
+// New makes the session of a granted connection.
+func New(g *device.Grant, conn Conn, remoteAddr string, now time.Time) *Session {
+	s := &Session{Ref: g.Ref(), Grant: g, RemoteAddr: remoteAddr, Started: now, conn: conn}
+	for _, f := range g.Subscribed {
+		s.add(f, 1)
+	}
+	s.muted = append(s.muted, g.Muted...)
+	return s
+}
+
+// End closes the session's connection. What follows from that happens where the connection is read.
+func (s *Session) End(cause refusal.Cause, detail string) { s.conn.End(cause, detail) }
+
+// Publish sends a message to the device if it may have it, at the lesser of qos and what was granted.
+func (s *Session) Publish(topic string, payload []byte, qos byte) downlink.State {
+	granted, state := s.Delivery(topic)
+	if state != downlink.Sent {
+		return state
+	}
+	return s.conn.Publish(topic, payload, min(qos, granted))
+}

@@ -1,0 +1,169 @@
+// Package uplink decides what happens to a message that a device published: which function it goes to, or what the connector
+// answers by itself. It is the same for every protocol, and holds no business rule ("The way up" in the design; "Topic index" in
+// the device protocol).
+package uplink
+
+import (
+	"context"
+	"time"
+
+	"relink/connector/session"
+	"relink/shared/alink"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/refusal"
+	"relink/shared/topic"
+)
+
+// A Message is one that a device published on a topic that it may publish on.
+type Message struct {
+	Session    *session.Session
+	Topic      string       // as published
+	Parsed     topic.Uplink // of Topic
+	Payload    []byte       // owned by the message
+	QoS        byte
+	ReceivedAt int64  // Unix milliseconds
+	PacketID   uint16 // of the protocol, for the Answerer
+	ID         string // message id, given by the Router
+	To         Answerer
+
+	router *Router
+}
+
+// An Answerer is the connection that a message came from. Answer is called once per message, from any goroutine, and must not
+// block. An error says that nothing was decided: the message is not acknowledged.
+type Answerer interface {
+	Answer(m *Message, r record.Result, err error)
+}
+
+// A Meter counts what became of messages. The reason is of the closed list, empty if all is well.
+type Meter interface {
+	Uplink(family topic.Family, reason refusal.Cause, took time.Duration)
+}
+
+// A Router takes messages. It is safe for concurrent use.
+type Router struct {
+	Dispatcher session.Dispatcher
+	Journal    session.Journal
+	Meter      Meter
+	IDs        *IDs
+	// LogSuccess writes successes to the device log too, not only what was refused.
+	LogSuccess bool
+}
+
+// Take answers a message now or later. It blocks while the function's queues are full; an error means that ctx ended and there
+// will be no answer.
+func (r *Router) Take(ctx context.Context, m *Message) error {
+	m.router = r
+	m.ID = r.IDs.Next(m.ReceivedAt)
+	family := m.Parsed.Family
+	if function := family.Function(); family.Status() == topic.Done && function != "" && !settledHere(family) {
+		s := m.Session
+		return r.Dispatcher.Submit(ctx, function, record.Record{
+			MessageID: m.ID, Device: s.Ref, IotID: s.Grant.IotID, Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, ReceivedAt: m.ReceivedAt,
+		}, m.settle)
+	}
+	m.settle(r.decide(m), nil)
+	return nil
+}
+
+// settledHere lists what a device says to the platform that nobody waits for: it is accepted and logged.
+func settledHere(f topic.Family) bool {
+	switch f {
+	case topic.PropertySetReply, topic.PropertyGetReply, topic.ServiceReply, topic.Custom:
+		return true
+	}
+	return false
+}
+
+// decide answers what no function serves.
+func (r *Router) decide(m *Message) record.Result {
+	family := m.Parsed.Family
+	switch {
+	case m.Parsed.IsRRPCResponse():
+		if m.Session.Answer(m.Parsed.Name, m.Payload) {
+			return record.Result{Code: alink.CodeOK}
+		}
+		return record.Result{Code: alink.CodeFailed, Reason: string(refusal.RRPCUnexpected)}
+	case settledHere(family) || family == topic.BootReply:
+		return record.Result{Code: alink.CodeOK}
+	case family == topic.NTPRequest:
+		return ntp(m, time.Now())
+	case family.Status() == topic.Acknowledged:
+		return answer(m, alink.CodeOK, "", alink.MessageOK)
+	case family == topic.UnknownSystem:
+		return answer(m, alink.CodeTopic, refusal.UnknownTopic, alink.MessageTopic)
+	}
+	return answer(m, alink.CodeMethodNotDefined, refusal.NotYetSupported, alink.MessageNotSupported)
+}
+
+// answer replies to an Alink request, even to one that cannot be read ("Interoperability rules", 9), unless it asks for no reply.
+func answer(m *Message, code int, cause refusal.Cause, message string) record.Result {
+	var request alink.Request
+	reply := m.Parsed.ReplyTopic(m.Topic)
+	if m.Parsed.Method == "" || m.Parsed.Family == topic.UpRaw { // not Alink
+		reply = ""
+	}
+	if reply != "" {
+		var err error
+		if request, err = alink.Parse(m.Payload); err != nil && cause == "" {
+			code, message = alink.CodeOf(err)
+			cause = refusal.CauseOf(err)
+		}
+	}
+	result := record.Result{Code: int32(code), Reason: string(cause)}
+	if reply != "" && request.Ack {
+		result.Replies = []record.Reply{{
+			Topic:   reply,
+			Payload: alink.AppendReply(nil, code, request.ID, nil, message, m.Parsed.Method),
+			QoS:     m.QoS,
+		}}
+	}
+	return result
+}
+
+// settle passes a result on and notes it.
+func (m *Message) settle(result record.Result, err error) {
+	r := m.router
+	code, reason := int(result.Code), refusal.Cause(result.Reason)
+	if err != nil {
+		code = alink.CodeInternal
+		if reason = refusal.CauseOf(err); reason == "" {
+			reason = refusal.FunctionFailed
+		}
+	}
+	took := max(0, time.Now().UnixMilli()-m.ReceivedAt)
+	r.Meter.Uplink(m.Parsed.Family, reason, time.Duration(took)*time.Millisecond)
+	m.To.Answer(m, result, err)
+	if code == alink.CodeOK && reason == "" && !r.LogSuccess && !settledHere(m.Parsed.Family) {
+		return
+	}
+	e := session.Event{
+		Device: m.Session.Ref, Operation: session.OpUplink, Topic: m.Topic, MessageID: m.ID,
+		Code: code, Reason: reason, LatencyMS: took,
+	}
+	switch {
+	case err != nil:
+		e.Detail = err.Error()
+	case settledHere(m.Parsed.Family) && m.Parsed.Family != topic.Custom:
+		if reply, err := alink.ParseReply(m.Payload); err == nil {
+			e.Code, e.Detail = reply.Code, "the device's own code, to request "+reply.ID
+		}
+	}
+	r.Journal.Record(e)
+}
+
+// Refused notes a message that was not taken because of its topic.
+func (r *Router) Refused(dev iot.DeviceRef, name string, err error, now int64) {
+	cause := refusal.CauseOf(err)
+	code := alink.CodeTopic
+	if cause == refusal.TopicNotOwn || cause == refusal.TopicNotPermitted {
+		code = 9236 // "Publish without permission"
+	}
+	e := session.Event{Device: dev, Operation: session.OpUplink, Topic: name, MessageID: r.IDs.Next(now), Code: code, Reason: cause}
+	if err, ok := err.(*refusal.Error); ok {
+		e.Detail = err.Detail
+	}
+	r.Meter.Uplink(topic.None, cause, 0)
+	r.Journal.Record(e)
+}
