@@ -1,9 +1,6 @@
 package alink
 
-import (
-	"bytes"
-	"iter"
-)
+import "iter"
 
 // Members walks over the members of an object: decoded name, and the value's own bytes, so that numbers keep their text. raw must be
 // valid JSON; at what is not, and at anything but an object, the walk ends. Both slices alias raw unless the name has escapes.
@@ -95,11 +92,10 @@ func skip(data []byte, i int) int {
 			continue
 		default:
 			if depth == 0 { // a number or a word ends at a delimiter
-				n := bytes.IndexAny(data[i:], ",:}] \t\n\r")
-				if n < 0 {
-					return len(data)
+				for i < len(data) && !delimiter[data[i]] {
+					i++
 				}
-				return i + n
+				return i
 			}
 		}
 		i++
@@ -109,3 +105,6 @@ func skip(data []byte, i int) int {
 	}
 	return len(data)
 }
+
+// delimiter marks the bytes that end a number or a word.
+var delimiter = [256]bool{',': true, ':': true, '}': true, ']': true, ' ': true, '\t': true, '\n': true, '\r': true}

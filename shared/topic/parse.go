@@ -100,7 +100,7 @@ func owner(s string) (ref iot.DeviceRef, rest string, ok bool) {
 func unknown(detail string) error { return refusal.New(refusal.UnknownTopic, detail) }
 
 func classify(topic string) (Uplink, error) {
-	if topic[0] != '/' {
+	if !strings.HasPrefix(topic, "/") {
 		return Uplink{}, unknown("no leading slash")
 	}
 	first, rest, more := level(topic[1:])

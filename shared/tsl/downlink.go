@@ -123,7 +123,7 @@ func (t *Type) appendDown(out, value []byte) []byte {
 		return append(out, value...)
 	}
 	switch {
-	case (t.Kind == Float || t.Kind == Double) && !bytes.ContainsAny(value, ".eE\""):
+	case (t.Kind == Float || t.Kind == Double) && bytes.IndexByte([]byte("-0123456789"), value[0]) >= 0 && !bytes.ContainsAny(value, ".eE"):
 		return append(append(out, value...), ".0"...)
 	case t.Kind == Struct && value[0] == '{':
 		out = append(out, '{')

@@ -1,6 +1,8 @@
 package tsl
 
 import (
+	"bytes"
+
 	"relink/shared/alink"
 	"relink/shared/iot"
 	"relink/shared/refusal"
@@ -62,22 +64,24 @@ func CheckPost(m *Model, params []byte, mode Mode, now int64) (Checked, error) {
 		return Checked{}, alink.ErrParamsMalformed
 	}
 	n := 0
-	for range alink.Members(params) {
-		n++
-	}
-	switch {
-	case n == 0:
-		return Checked{}, alink.ErrParamsMissing
-	case n > MaxProperties:
-		return Checked{}, &alink.Error{Code: alink.CodeTooManyProperties, Cause: refusal.TooManyProperties,
-			Message: alink.MessageTooManyProperties, Kind: iot.QuotaExceeded}
-	}
-	c := Checked{Values: make([]Value, 0, n)}
+	c := Checked{Values: make([]Value, 0, min(bytes.Count(params, colon), MaxProperties))} // of nested members there are more, rarely
 	for name, item := range alink.Members(params) {
+		if n++; n > MaxProperties {
+			return Checked{}, errTooMany
+		}
 		c.property(m, name, item, mode, now)
+	}
+	if n == 0 {
+		return Checked{}, alink.ErrParamsMissing
 	}
 	return c, nil
 }
+
+var (
+	colon      = []byte{':'}
+	errTooMany = &alink.Error{Code: alink.CodeTooManyProperties, Cause: refusal.TooManyProperties,
+		Message: alink.MessageTooManyProperties, Kind: iot.QuotaExceeded}
+)
 
 func (c *Checked) fail(identifier string, code int, cause refusal.Cause, message string, value []byte) {
 	c.Failed = append(c.Failed, Failure{identifier, code, cause, message, value})
