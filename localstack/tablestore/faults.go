@@ -13,7 +13,7 @@ type Faults struct {
 	Rules []Fault
 }
 
-// A Fault hits a share of the requests of one operation, after they have been authenticated.
+// A Fault hits a share of the requests of one operation. Delay comes before a request is authenticated, Code after.
 type Fault struct {
 	Operation    string        // "BatchWriteRow"; "" = every operation
 	Fraction     float64       // share of requests hit, 0 to 1

@@ -3,12 +3,10 @@ package tablestore
 import (
 	"crypto/md5"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -167,19 +165,9 @@ func (rq *request) release() {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.slots <- struct{}{}
-	defer func() { <-s.slots }()
-	s.life.RLock()
-	defer s.life.RUnlock()
-
-	rq := s.requests.Get().(*request)
-	defer rq.release()
-	rq.op = strings.TrimPrefix(r.URL.Path, "/")
-	rq.out, rq.readCU, rq.writeCU = rq.out[:0], 0, 0
-	requestID := s.idPrefix + "-" + strconv.FormatUint(s.idCounter.Add(1), 16)
-
-	hit := s.faults.Load().request(rq.op)
-	if hit.delay > 0 {
+	op := strings.TrimPrefix(r.URL.Path, "/")
+	hit := s.faults.Load().request(op)
+	if hit.delay > 0 { // before a slot is taken, so that it slows nobody else
 		t := time.NewTimer(hit.delay)
 		select {
 		case <-t.C:
@@ -187,6 +175,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			t.Stop()
 		}
 	}
+	s.slots <- struct{}{}
+	defer func() { <-s.slots }()
+	s.life.RLock()
+	defer s.life.RUnlock()
+
+	rq := s.requests.Get().(*request)
+	defer rq.release()
+	rq.op, rq.out, rq.readCU, rq.writeCU = op, rq.out[:0], 0, 0
+	requestID := s.idPrefix + "-" + strconv.FormatUint(s.idCounter.Add(1), 16)
+
 	f := s.serve(rq, r, hit.failure)
 	s.stats.count(rq, f)
 	if hit.lose {
@@ -241,78 +239,4 @@ func (s *Server) serve(rq *request, r *http.Request, planned *failure) *failure 
 		return fail(codeInternalServerError)
 	}
 	return f
-}
-
-// readBody reads the body into buf, up to the limit.
-func readBody(buf []byte, r *http.Request) ([]byte, *failure) {
-	if r.ContentLength > maxBody {
-		return buf, fail(codeBodyTooLarge)
-	}
-	if n := int(r.ContentLength); n > cap(buf) {
-		buf = make([]byte, 0, n)
-	}
-	for {
-		if len(buf) == cap(buf) {
-			if int64(len(buf)) == r.ContentLength {
-				return buf, nil
-			}
-			buf = append(buf, 0)[:len(buf)]
-		}
-		n, err := r.Body.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if len(buf) > maxBody {
-			return buf, fail(codeBodyTooLarge)
-		}
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil {
-			return buf, fail(codeRequestTimeout)
-		}
-	}
-}
-
-// respond writes rq.out with the service's headers.
-func (s *Server) respond(w http.ResponseWriter, rq *request, requestID string, status int) {
-	sum := md5.Sum(rq.out)
-	h := responseHeaders{
-		md5:       base64.StdEncoding.EncodeToString(sum[:]),
-		date:      s.opts.Clock().UTC().Format("2006-01-02T15:04:05.000Z"),
-		requestID: requestID,
-	}
-	header := w.Header()
-	header["X-Ots-Contentmd5"] = []string{h.md5}
-	header["X-Ots-Contenttype"] = []string{contentType}
-	header["X-Ots-Date"] = []string{h.date}
-	header["X-Ots-Requestid"] = []string{h.requestID}
-	header["Authorization"] = []string{s.auth.signResponse(rq.op, h)}
-	header["Content-Type"] = []string{"application/x-protobuf"}
-	header["Content-Length"] = []string{strconv.Itoa(len(rq.out))}
-	w.WriteHeader(status)
-	n, err := w.Write(rq.out)
-	s.stats.bytesOut.Add(int64(n))
-	if err != nil {
-		s.log.Debug("response not delivered", "request_id", requestID, "operation", rq.op, "error", err)
-	}
-}
-
-func (s *Server) logFailure(r *http.Request, rq *request, requestID string, f *failure) {
-	level := slog.LevelDebug
-	switch f.code {
-	case codeAuthFailed, codeMissingHeader, codeUnsupportOperation:
-		level = slog.LevelWarn
-	case codeParameterInvalid, codeInvalidPK:
-		level = slog.LevelInfo
-	}
-	if !s.log.Enabled(r.Context(), level) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("request_id", requestID), slog.String("operation", rq.op),
-		slog.String("code", f.name), slog.String("reason", f.text), slog.String("remote", r.RemoteAddr),
-	}
-	if f.code == codeAuthFailed {
-		attrs = append(attrs, slog.String("string_to_sign", stringToSign(r)))
-	}
-	s.log.LogAttrs(r.Context(), level, "request refused", attrs...)
 }
