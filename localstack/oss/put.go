@@ -1,0 +1,323 @@
+package oss
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Limits of uploads.
+const (
+	maxPutBytes  = 5 << 30 // one PutObject or UploadPart
+	maxMetaBytes = 8 << 10 // all x-oss-meta-* headers of an object
+)
+
+// keptHeaders are the headers that an object answers as it was put with.
+var keptHeaders = []string{"Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires", "X-Oss-Storage-Class"}
+
+const metaPrefix = "X-Oss-Meta-"
+
+// objectHeaders collects the headers that are kept with an object.
+func objectHeaders(r *http.Request) (map[string]string, error) {
+	kept := make(map[string]string)
+	for _, name := range keptHeaders {
+		if v := r.Header.Get(name); v != "" {
+			kept[name] = v
+		}
+	}
+	if kept["Content-Type"] == "" {
+		kept["Content-Type"] = "application/octet-stream"
+	}
+	size := 0
+	for name, v := range r.Header {
+		if strings.HasPrefix(name, metaPrefix) {
+			kept[name] = v[0]
+			size += len(name) + len(v[0])
+		}
+	}
+	if size > maxMetaBytes {
+		return nil, argument("x-oss-meta", "", "User-defined metadata is larger than %d bytes.", maxMetaBytes)
+	}
+	return kept, nil
+}
+
+func md5Sum(b []byte) []byte {
+	sum := md5.Sum(b)
+	return sum[:]
+}
+
+// checkMD5 compares Content-MD5, which is base64 in this service.
+func checkMD5(r *http.Request, sum []byte) error {
+	want := r.Header.Get("Content-MD5")
+	if want == "" {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(want)
+	if err != nil || string(b) != string(sum) {
+		e := fail(InvalidDigest)
+		e.ArgumentName, e.ArgumentValue = "Content-MD5", want
+		return e
+	}
+	return nil
+}
+
+func etagOf(md5 []byte) string { return strings.ToUpper(hex.EncodeToString(md5)) }
+
+// receive streams the body of a request into a blob and checks it. The caller
+// drops the blob if it does not come to use.
+func (s *Server) receive(r *http.Request) (written, error) {
+	if r.ContentLength > maxPutBytes {
+		return written{}, fail(EntityTooLarge)
+	}
+	w, err := s.blobs.write(&limitedBody{r.Body, maxPutBytes})
+	if err != nil {
+		var known *Error
+		var file *os.PathError
+		if errors.As(err, &known) || errors.As(err, &file) {
+			return w, err
+		}
+		return w, fail(IncompleteBody) // the body broke off
+	}
+	if r.ContentLength >= 0 && w.Size != r.ContentLength {
+		s.blobs.drop([]blob{w.blob})
+		return w, fail(IncompleteBody)
+	}
+	if err := checkMD5(r, w.md5); err != nil {
+		s.blobs.drop([]blob{w.blob})
+		return w, err
+	}
+	return w, nil
+}
+
+// limitedBody fails with EntityTooLarge when more than left bytes come.
+type limitedBody struct {
+	io.Reader
+	left int64
+}
+
+func (l *limitedBody) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return n, fail(EntityTooLarge)
+	}
+	return n, err
+}
+
+func (s *Server) putObject(q *request) error {
+	headers, err := objectHeaders(q.r)
+	if err != nil {
+		return err
+	}
+	if err := s.mayPut(q); err != nil { // before the body is sent
+		return err
+	}
+	w, err := s.receive(q.r)
+	if err != nil {
+		return err
+	}
+	o := &object{Blobs: []blob{w.blob}, Size: w.Size, ETag: etagOf(w.md5), CRC: w.crc, Headers: headers, Type: "Normal"}
+	if err := s.commitObject(q, o, nil); err != nil {
+		return err
+	}
+	h := q.w.Header()
+	h.Set("ETag", `"`+o.ETag+`"`)
+	h.Set("Content-MD5", base64.StdEncoding.EncodeToString(w.md5))
+	h.Set("x-oss-hash-crc64ecma", strconv.FormatUint(o.CRC, 10))
+	q.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func forbidsOverwrite(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("x-oss-forbid-overwrite"), "true")
+}
+
+// mayPut checks what can be known before an object is written.
+func (s *Server) mayPut(q *request) error {
+	if _, err := s.bucketOf(q.bucket); err != nil {
+		return err
+	}
+	if !forbidsOverwrite(q.r) {
+		return nil
+	}
+	found, err := s.get(objectKey(q.bucket, q.key), new(object))
+	if err == nil && found {
+		err = q.exists()
+	}
+	return err
+}
+
+func (q *request) exists() error {
+	e := fail(FileAlreadyExists)
+	e.Key = q.key
+	return e
+}
+
+// commitObject makes o the object of the request's key, with what more adds to
+// the same batch, and drops the data it replaces; on failure it drops o's.
+func (s *Server) commitObject(q *request, o *object, more func(b *pebble.Batch) error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	lock := s.objectLock(q.bucket, q.key)
+	lock.Lock()
+	defer lock.Unlock()
+	var old object
+	err := func() error {
+		if s.buckets[q.bucket] == nil {
+			return noSuchBucket(q.bucket)
+		}
+		found, err := s.get(objectKey(q.bucket, q.key), &old)
+		if err != nil {
+			return err
+		}
+		if found && forbidsOverwrite(q.r) {
+			return q.exists()
+		}
+		o.Modified = s.clock().UTC().Truncate(time.Second)
+		return s.update(func(b *pebble.Batch) error {
+			if more != nil {
+				if err := more(b); err != nil {
+					return err
+				}
+			}
+			return set(b, objectKey(q.bucket, q.key), o)
+		})
+	}()
+	if err != nil {
+		if more == nil { // parts of an upload stay for another try
+			s.blobs.drop(o.Blobs)
+		}
+		return err
+	}
+	s.blobs.drop(old.Blobs)
+	return nil
+}
+
+// copyObject links the data of the source, in the same or another bucket.
+func (s *Server) copyObject(q *request) error {
+	source, err := parseCopySource(q.r.Header.Get("x-oss-copy-source"))
+	if err != nil {
+		return err
+	}
+	if err := s.mayPut(q); err != nil {
+		return err
+	}
+	from, err := s.openObject(source.bucket, source.key)
+	if err != nil {
+		return err
+	}
+	defer s.blobs.unpin(from.Blobs)
+	if err := checkConditions(q.r.Header, "X-Oss-Copy-Source-", from); err != nil {
+		return err
+	}
+	headers := from.Headers
+	if strings.EqualFold(q.r.Header.Get("x-oss-metadata-directive"), "REPLACE") {
+		if headers, err = objectHeaders(q.r); err != nil {
+			return err
+		}
+	}
+	blobs, err := s.blobs.link(from.Blobs)
+	if err != nil {
+		return err
+	}
+	o := &object{Blobs: blobs, Size: from.Size, ETag: from.ETag, CRC: from.CRC, Headers: headers, Type: from.Type}
+	if err := s.commitObject(q, o, nil); err != nil {
+		return err
+	}
+	q.w.Header().Set("x-oss-hash-crc64ecma", strconv.FormatUint(o.CRC, 10))
+	return writeXML(q, struct {
+		XMLName      struct{} `xml:"CopyObjectResult"`
+		LastModified string   `xml:"LastModified"`
+		ETag         string   `xml:"ETag"`
+	}{LastModified: o.Modified.Format(isoLayout), ETag: `"` + o.ETag + `"`})
+}
+
+// parseCopySource reads "/bucket/escaped-key"; the SDK sends a space as "+".
+func parseCopySource(v string) (address, error) {
+	bucket, key, ok := strings.Cut(strings.TrimPrefix(v, "/"), "/")
+	key, err := url.QueryUnescape(key)
+	if !ok || err != nil || key == "" || !bucketName.MatchString(bucket) || strings.Contains(v, "?") {
+		return address{}, argument("x-oss-copy-source", v, "Copy Source must be /bucket/key, url-encoded, without a version.")
+	}
+	return address{bucket, key}, checkKey(key)
+}
+
+func (s *Server) deleteObject(q *request) error {
+	if _, err := s.bucketOf(q.bucket); err != nil {
+		return err
+	}
+	if err := s.delete(q.bucket, q.key); err != nil {
+		return err
+	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// delete removes an object; that there is none is success.
+func (s *Server) delete(bucket, key string) error {
+	lock := s.objectLock(bucket, key)
+	lock.Lock()
+	defer lock.Unlock()
+	var old object
+	found, err := s.get(objectKey(bucket, key), &old)
+	if err != nil || !found {
+		return err
+	}
+	if err := s.update(func(b *pebble.Batch) error { return b.Delete(objectKey(bucket, key), nil) }); err != nil {
+		return fmt.Errorf("delete object: %w", err)
+	}
+	s.blobs.drop(old.Blobs)
+	return nil
+}
+
+func (s *Server) deleteObjects(q *request) error {
+	var in struct {
+		XMLName struct{} `xml:"Delete"`
+		Quiet   bool     `xml:"Quiet"`
+		Objects []struct {
+			Key string `xml:"Key"`
+		} `xml:"Object"`
+	}
+	if _, err := s.bucketOf(q.bucket); err != nil {
+		return err
+	}
+	if err := readXML(q, &in); err != nil {
+		return err
+	}
+	if len(in.Objects) == 0 || len(in.Objects) > 1000 {
+		return fail(MalformedXML)
+	}
+	type deleted struct {
+		Key string `xml:"Key"`
+	}
+	out := struct {
+		XMLName  struct{}  `xml:"DeleteResult"`
+		Encoding string    `xml:"EncodingType,omitempty"`
+		Deleted  []deleted `xml:"Deleted"`
+	}{Encoding: q.query.Get("encoding-type")}
+	for _, o := range in.Objects {
+		if err := checkKey(o.Key); err != nil || o.Key == "" {
+			return fail(InvalidObjectName)
+		}
+		if err := s.delete(q.bucket, o.Key); err != nil {
+			return err
+		}
+		if out.Encoding == "url" {
+			o.Key = escape(o.Key)
+		}
+		if !in.Quiet {
+			out.Deleted = append(out.Deleted, deleted{o.Key})
+		}
+	}
+	return writeXML(q, out)
+}
