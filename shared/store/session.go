@@ -43,6 +43,7 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 	return &Session{
 		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
+		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"),
 	}
 }
 
@@ -53,6 +54,13 @@ func NextSession(t *Take, before *Session) *Session {
 	if before != nil {
 		next.Epoch = max(t.At, before.Epoch+1)
 		next.ActiveAt = before.ActiveAt
+		switch before.Node {
+		case "": // it ended in order
+		case t.Node: // the same node takes it again, perhaps for the same login
+			next.PrevNode, next.PrevEpoch = before.PrevNode, before.PrevEpoch
+		default:
+			next.PrevNode, next.PrevEpoch = before.Node, before.Epoch
+		}
 	}
 	return next
 }
@@ -153,6 +161,10 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) *tablestore.PutRowChan
 	c.add("remote_addr", t.now.RemoteAddr)
 	c.add("active_at", t.now.ActiveAt)
 	c.add("online_at", t.now.OnlineAt)
+	if t.now.PrevNode != "" {
+		c.add("prev_node", t.now.PrevNode)
+		c.add("prev_epoch", t.now.PrevEpoch)
+	}
 	c.add("claim", t.claim)
 	change := &tablestore.PutRowChange{TableName: tableSession, PrimaryKey: key, Columns: c, Condition: ifMissing}
 	if t.before != nil {

@@ -89,6 +89,10 @@ type Session struct {
 	ActiveAt   int64 // first login ever
 	OnlineAt   int64 // begin of the last connection
 	OfflineAt  int64 // end of it; 0 while it lasts
+	// PrevNode and PrevEpoch are the session on another node that had not ended when this one was taken: that node has to be
+	// told, by whoever takes the session, and again if the taker's first answer was lost. Empty if there was none.
+	PrevNode  string
+	PrevEpoch int64
 }
 
 // A Take asks for a device's session on a node.
@@ -145,7 +149,9 @@ type Properties interface {
 	// times the last stored. Storing a post again changes nothing. Errs are per post; nil means it is durable.
 	Post(ctx context.Context, posts []Post) (errs []error)
 	Latest(ctx context.Context, ref iot.DeviceRef) ([]Value, error)
-	// History answers at most limit values of one property with from <= time <= to, and where to go on (0 if there is no more).
+	// History answers at most limit values of one property with from <= time <= to, and where to go on (0 if there is no more):
+	// the next from if ascending, else the next to. Values of one time are never split over two answers; an answer is longer
+	// than limit only if a single time has more.
 	History(ctx context.Context, ref iot.DeviceRef, identifier string, from, to int64, ascending bool, limit int) ([]Value, int64, error)
 }
 

@@ -31,7 +31,8 @@ func testSessions(t *testing.T, s Stores) {
 	mustAll(t, errs)
 	equal(t, *before[0], first, "second Take, before")
 	second := *now[0]
-	if second.Epoch <= first.Epoch || second.Node != "n2" || second.ActiveAt != 1000 || second.OnlineAt != 900 || second.ExtRRPC {
+	if second.Epoch <= first.Epoch || second.Node != "n2" || second.ActiveAt != 1000 || second.OnlineAt != 900 || second.ExtRRPC ||
+		second.PrevNode != "n1" || second.PrevEpoch != first.Epoch {
 		t.Errorf("second Take: %+v", second)
 	}
 
@@ -51,12 +52,24 @@ func testSessions(t *testing.T, s Stores) {
 
 	now, _, errs = x.Take(ctx, []store.Take{{Ref: ref("d1"), Node: "n1", At: 2000}})
 	mustAll(t, errs)
-	if now[0].OfflineAt != 0 || now[0].ActiveAt != 1000 || now[0].Epoch <= second.Epoch {
+	if now[0].OfflineAt != 0 || now[0].ActiveAt != 1000 || now[0].Epoch <= second.Epoch || now[0].PrevNode != "" {
 		t.Errorf("third Take: %+v", *now[0])
 	}
+
+	// The answer to a login is lost and the node asks again: it still learns whom to tell.
+	for range 2 {
+		now, _, errs = x.Take(ctx, []store.Take{{Ref: ref("d1"), Node: "n3", At: 3000}})
+		mustAll(t, errs)
+		if now[0].PrevNode != "n1" {
+			t.Errorf("Take from a living session: %+v", *now[0])
+		}
+	}
+	stored, err = x.Get(ctx, ref("d1"))
+	must(t, err)
+	equal(t, *stored, *now[0], "Get after the session was taken twice")
 	many, err := x.GetMany(ctx, []iot.DeviceRef{ref("d2"), ref("d1"), ref("d1")})
 	must(t, err)
-	if many[0] != nil || many[1] == nil || many[2] == nil || many[1].Node != "n1" {
+	if many[0] != nil || many[1] == nil || many[2] == nil || many[1].Node != "n3" {
 		t.Errorf("GetMany: %+v", many)
 	}
 }

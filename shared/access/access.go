@@ -1,0 +1,180 @@
+// Package access decides who may connect. It is the server's side of "MQTT CONNECT" in the device protocol: the decision
+// procedure after the connector's own checks, from the client id to the session.
+//
+// What a device is told is the connector's business and the same for an unknown product, an unknown device and a wrong
+// signature; what is decided here says which it was, for the log.
+package access
+
+import (
+	"context"
+	"time"
+
+	"relink/shared/device"
+	"relink/shared/iot"
+	"relink/shared/refusal"
+	"relink/shared/sign"
+	"relink/shared/store"
+)
+
+// DefaultGrantFor is how long a grant holds before the connector asks again.
+const DefaultGrantFor = 24 * time.Hour
+
+// A Decision answers one login: exactly one member is set. Err is that nothing was decided; if it is Throttled or Unavailable
+// the same login may be asked again.
+type Decision struct {
+	Grant   *device.Grant
+	Refusal *device.Refusal
+	Err     error
+}
+
+// A Service decides logins. It is safe for concurrent use.
+type Service struct {
+	products *store.CachedProducts
+	devices  store.Devices
+	sessions store.Sessions
+	nodes    *store.CachedNodes
+	grantFor time.Duration
+	now      func() time.Time
+}
+
+// Stores is where products, devices and sessions are.
+type Stores interface {
+	Products() store.Products
+	Devices() store.Devices
+	Sessions() store.Sessions
+	Nodes() store.Nodes
+}
+
+// New makes a service whose grants hold for grantFor, DefaultGrantFor if 0. now is the clock, time.Now if nil.
+func New(s Stores, grantFor time.Duration, now func() time.Time) *Service {
+	if grantFor <= 0 {
+		grantFor = DefaultGrantFor
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Service{
+		products: store.NewCachedProducts(s.Products(), now), devices: s.Devices(), sessions: s.Sessions(),
+		nodes: store.NewCachedNodes(s.Nodes(), now), grantFor: grantFor, now: now,
+	}
+}
+
+// attempt is one login on its way through the checks.
+type attempt struct {
+	login   *device.Login
+	claim   claim
+	product *store.CachedProduct
+	device  *store.Device
+	answer  *Decision
+}
+
+func (a *attempt) decided() bool { return *a.answer != Decision{} }
+
+func (a *attempt) refuse(cause refusal.Cause, detail string) {
+	r := &device.Refusal{Cause: string(cause), Detail: detail, ProductKey: a.claim.ref.ProductKey, DeviceName: a.claim.ref.DeviceName, Signed: a.claim.content}
+	if a.claim.content != "" {
+		r.Method = a.claim.method.String()
+	}
+	a.answer.Refusal = r
+}
+
+// Login decides a batch of logins; the answers have their order. Logins of one device are decided in the order of the batch.
+func (s *Service) Login(ctx context.Context, logins []device.Login) []Decision {
+	answers := make([]Decision, len(logins))
+	attempts := make([]attempt, len(logins))
+	for i := range attempts {
+		a := &attempts[i]
+		a.login, a.answer = &logins[i], &answers[i]
+		var err error
+		if a.claim, err = readClaim(a.login); err != nil {
+			e := asRefusal(err)
+			a.refuse(e.Cause, e.Detail)
+		}
+	}
+	s.findProducts(ctx, attempts)
+	s.findDevices(ctx, attempts)
+	for i := range attempts {
+		if a := &attempts[i]; !a.decided() {
+			a.verify()
+		}
+	}
+	s.take(ctx, attempts)
+	return answers
+}
+
+// verify checks the signature and then, for who has proved to know the secret, the device's state.
+func (a *attempt) verify() {
+	secret := decoy
+	if a.device != nil && a.device.Secret != "" {
+		secret = a.device.Secret
+	}
+	// Computed for unknown devices too, so that the time it takes does not tell them apart.
+	right := sign.Verify(a.claim.method, secret, a.claim.content, a.login.Password)
+	switch {
+	case a.product == nil:
+		a.refuse(refusal.ProductNotFound, "")
+	case a.device == nil:
+		a.refuse(refusal.DeviceNotFound, "")
+	case a.device.Secret == "":
+		a.refuse(refusal.SignMismatch, "the device has no secret")
+	case !right:
+		a.refuse(refusal.SignMismatch, "")
+	case a.device.Disabled:
+		a.refuse(refusal.DeviceDisabled, "")
+	}
+}
+
+// take gives the sessions to those who passed.
+func (s *Service) take(ctx context.Context, attempts []attempt) {
+	var passed []*attempt
+	var takes []store.Take
+	for i := range attempts {
+		a := &attempts[i]
+		if a.decided() {
+			continue
+		}
+		at := a.login.At
+		if at <= 0 {
+			at = s.now().UnixMilli()
+		}
+		passed = append(passed, a)
+		takes = append(takes, store.Take{
+			Ref: a.claim.ref, Node: a.login.Node, ExtRRPC: a.claim.id.Ext&sign.ExtRRPC != 0, RemoteAddr: a.login.RemoteAddr, At: at,
+		})
+	}
+	if len(takes) == 0 {
+		return
+	}
+	sessions, _, errs := s.sessions.Take(ctx, takes)
+	for i, a := range passed {
+		if errs[i] != nil {
+			a.answer.Err = errs[i]
+			continue
+		}
+		a.answer.Grant = s.grant(ctx, a, sessions[i])
+	}
+}
+
+func (s *Service) grant(ctx context.Context, a *attempt, session *store.Session) *device.Grant {
+	return &device.Grant{
+		ProductKey: a.claim.ref.ProductKey, DeviceName: a.claim.ref.DeviceName, IotID: a.device.IotID, Epoch: session.Epoch,
+		NodeType: a.product.NodeType, DataFormat: a.product.DataFormat, ExtRRPC: session.ExtRRPC, Topics: a.product.Topics,
+		ExpiresAt: s.now().Add(s.grantFor).UnixMilli(), Previous: s.previous(ctx, session),
+	}
+}
+
+// previous is the other node that still holds the device's former session; nil if there is none or its lease has ended. A node
+// that cannot be looked up is left out: the session is taken all the same, and the old node learns of it by its grant.
+func (s *Service) previous(ctx context.Context, session *store.Session) *device.Owner {
+	if session.PrevNode == "" {
+		return nil
+	}
+	node, err := s.nodes.Get(ctx, session.PrevNode)
+	if err != nil || node == nil || node.Until <= s.now().UnixMilli() {
+		return nil
+	}
+	return &device.Owner{Node: node.ID, URL: node.URL, Epoch: session.PrevEpoch}
+}
+
+// decoy is the secret of devices that do not exist. Nothing signed with it is let in.
+const decoy iot.Secret = "00000000000000000000000000000000"

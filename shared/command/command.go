@@ -1,0 +1,109 @@
+// Package command brings a message, or the order to drop a connection, to the connector that holds a device's session ("The way
+// down" in the design).
+package command
+
+import (
+	"context"
+	"time"
+
+	"relink/shared/downlink"
+	"relink/shared/iot"
+	"relink/shared/store"
+)
+
+// A Caller calls the internal API of connectors; *downlink.Client is one.
+type Caller interface {
+	Publish(ctx context.Context, base string, p *downlink.Publish) (downlink.Outcome, error)
+	Drop(ctx context.Context, base string, d *downlink.Drop) (downlink.Outcome, error)
+}
+
+// Stores is where sessions and nodes are.
+type Stores interface {
+	Sessions() store.Sessions
+	Nodes() store.Nodes
+}
+
+// A Service finds connectors. It is safe for concurrent use.
+type Service struct {
+	sessions store.Sessions
+	nodes    *store.CachedNodes
+	caller   Caller
+	now      func() time.Time
+}
+
+// New makes a service. now is the clock, time.Now if nil.
+func New(s Stores, caller Caller, now func() time.Time) *Service {
+	if now == nil {
+		now = time.Now
+	}
+	return &Service{sessions: s.Sessions(), nodes: store.NewCachedNodes(s.Nodes(), now), caller: caller, now: now}
+}
+
+// Execute carries out a command. A device that is connected nowhere is an outcome, Offline; errors are *iot.Error:
+// InvalidParams, or Unavailable and Throttled if it is not known what became of it.
+func (s *Service) Execute(ctx context.Context, c *downlink.Command) (downlink.Outcome, error) {
+	switch {
+	case c.Publish != nil && c.Drop == nil:
+		return s.publish(ctx, c.Publish)
+	case c.Drop != nil && c.Publish == nil:
+		return s.drop(ctx, c.Drop)
+	}
+	return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a command has exactly one of publish and drop")
+}
+
+func (s *Service) publish(ctx context.Context, p *downlink.Publish) (downlink.Outcome, error) {
+	switch {
+	case !valid(p.ProductKey, p.DeviceName):
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "product key or device name is malformed")
+	case p.Topic == "" || p.MessageID == "":
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "topic and message id are needed")
+	case p.QoS > 1:
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "QoS %d is not offered", p.QoS)
+	case p.WaitMS < 0 || p.WaitMS > downlink.MaxWait:
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a wait of %d ms is not within 0 and %d", p.WaitMS, downlink.MaxWait)
+	}
+	return s.reach(ctx, p.Ref(), func(base string) (downlink.Outcome, error) { return s.caller.Publish(ctx, base, p) })
+}
+
+func (s *Service) drop(ctx context.Context, d *downlink.Drop) (downlink.Outcome, error) {
+	if !valid(d.ProductKey, d.DeviceName) {
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "product key or device name is malformed")
+	}
+	dev := iot.DeviceRef{ProductKey: d.ProductKey, DeviceName: d.DeviceName}
+	return s.reach(ctx, dev, func(base string) (downlink.Outcome, error) { return s.caller.Drop(ctx, base, d) })
+}
+
+func valid(pk iot.ProductKey, dn iot.DeviceName) bool {
+	return iot.ValidProductKey(string(pk)) && iot.ValidDeviceName(string(dn))
+}
+
+// reach calls the connector that holds the device. One that says that it does not has just lost the session to another, which
+// is then called, once.
+func (s *Service) reach(ctx context.Context, dev iot.DeviceRef, call func(base string) (downlink.Outcome, error)) (downlink.Outcome, error) {
+	session, base, err := s.find(ctx, dev)
+	if err != nil || base == "" {
+		return downlink.Outcome{State: downlink.Offline}, err
+	}
+	outcome, err := call(base)
+	if err != nil || outcome.State != downlink.Offline {
+		return outcome, err
+	}
+	newer, base, err := s.find(ctx, dev)
+	if err != nil || base == "" || newer.Epoch == session.Epoch {
+		return outcome, err
+	}
+	return call(base)
+}
+
+// find answers a device's session and the address of the connector that holds it, empty if the device is not connected.
+func (s *Service) find(ctx context.Context, dev iot.DeviceRef) (*store.Session, string, error) {
+	session, err := s.sessions.Get(ctx, dev)
+	if err != nil || session == nil || session.Node == "" {
+		return nil, "", err
+	}
+	node, err := s.nodes.Get(ctx, session.Node)
+	if err != nil || node == nil || node.Until <= s.now().UnixMilli() {
+		return nil, "", err
+	}
+	return session, node.URL, nil
+}

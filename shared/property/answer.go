@@ -1,0 +1,52 @@
+package property
+
+import (
+	"relink/shared/alink"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/refusal"
+)
+
+// errValidator says that the product's model cannot be used ("If the validator itself cannot run").
+var errValidator = &alink.Error{Code: alink.CodeValidator, Cause: refusal.FunctionFailed, Message: "thing model is not usable", Kind: iot.Internal}
+
+// retry is the result of a record about which nothing was decided.
+func retry(err error) record.Result {
+	reason := refusal.FunctionFailed
+	if iot.Is(err, iot.Throttled) {
+		reason = refusal.StoreThrottled
+	}
+	return record.Result{Code: alink.CodeInternal, Reason: string(reason), Retry: true}
+}
+
+// refuse settles a record that is not taken at all.
+func (b *batch) refuse(i int, replyTopic, id, method string, err error) {
+	code, message := alink.CodeOf(err)
+	r := &b.results[i]
+	*r = record.Result{Code: int32(code), Reason: string(causeOf(err))}
+	if at := b.reply(replyTopic, code, id, nil, message, method); at >= 0 {
+		r.Replies = b.replies[at : at+1 : at+1]
+	}
+}
+
+func causeOf(err error) refusal.Cause {
+	if cause := refusal.CauseOf(err); cause != "" {
+		return cause
+	}
+	if iot.Is(err, iot.ProductNotFound) {
+		return refusal.ProductNotFound
+	}
+	return refusal.FunctionFailed
+}
+
+// reply adds what the device hears and answers its index, -1 if the device wants to hear nothing. Replies go with QoS 0
+// ("QoS" of the envelope).
+func (b *batch) reply(topic string, code int, id string, data []byte, message, method string) int {
+	if topic == "" {
+		return -1
+	}
+	start := len(b.buffer)
+	b.buffer = alink.AppendReply(b.buffer, code, id, data, message, method)
+	b.replies = append(b.replies, record.Reply{Topic: topic, Payload: b.buffer[start:len(b.buffer):len(b.buffer)]})
+	return len(b.replies) - 1
+}

@@ -1,0 +1,199 @@
+// Package property takes what devices post of their properties: it checks it against the product's thing model, stores it, and
+// says what each device hears. It follows "Property post" and "Validation" of the device protocol.
+package property
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"relink/shared/alink"
+	"relink/shared/iot"
+	"relink/shared/logs"
+	"relink/shared/record"
+	"relink/shared/refusal"
+	"relink/shared/store"
+	"relink/shared/topic"
+	"relink/shared/tsl"
+)
+
+// A Service takes property posts. It is safe for concurrent use.
+type Service struct {
+	products   *store.CachedProducts
+	properties store.Properties
+	log        *slog.Logger
+}
+
+// Stores is where products and properties are.
+type Stores interface {
+	Products() store.Products
+	Properties() store.Properties
+}
+
+// New makes a service. now is the clock of its product cache, time.Now if nil.
+func New(s Stores, log *slog.Logger, now func() time.Time) *Service {
+	return &Service{products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), log: log}
+}
+
+// batch is one call of Post on its way.
+type batch struct {
+	records []record.Record
+	results []record.Result
+	posts   []store.Post
+	waiting []waiting // for each of posts
+	values  []store.Value
+	replies []record.Reply // one per record at most; results have parts of it
+	buffer  []byte         // payloads of replies
+	data    []byte
+	known   *store.CachedProduct // of the record before: most batches are of few products
+}
+
+// waiting is an answer that holds once the post is stored.
+type waiting struct {
+	record int
+	reply  int // index in replies, -1 if the device wants none
+	code   int32
+	reason string
+}
+
+// noModel stands for the model of products that have none: it has no property.
+var noModel = new(tsl.Model)
+
+// Post takes a batch; the results have its order. A record that comes again is stored once and answered alike: what has no
+// time of its own has the time of its arrival, and the message id is part of its place.
+//
+// A result is 200 with a reason if some of the post was refused: the device is told 200 and which (code 6332 is for the log).
+func (s *Service) Post(ctx context.Context, records []record.Record) []record.Result {
+	n := len(records)
+	b := batch{
+		records: records, results: make([]record.Result, n), posts: make([]store.Post, 0, n), waiting: make([]waiting, 0, n),
+		values: make([]store.Value, 0, 4*n), replies: make([]record.Reply, 0, n), buffer: make([]byte, 0, 160*n),
+	}
+	for i := range records {
+		s.check(ctx, &b, i)
+	}
+	if len(b.posts) == 0 {
+		return b.results
+	}
+	for i, err := range s.properties.Post(ctx, b.posts) {
+		w := &b.waiting[i]
+		r := &b.results[w.record]
+		switch {
+		case err == nil:
+			*r = record.Result{Code: w.code, Reason: w.reason}
+			if w.reply >= 0 {
+				r.Replies = b.replies[w.reply : w.reply+1 : w.reply+1]
+			}
+		case iot.Is(err, iot.Throttled) || iot.Is(err, iot.Unavailable):
+			*r = retry(err)
+		default:
+			s.failed(ctx, &b, w.record, w.reply, err)
+		}
+	}
+	return b.results
+}
+
+// check reads and checks one record. It either settles its result or adds it to what is to be stored.
+func (s *Service) check(ctx context.Context, b *batch, i int) {
+	rec := &b.records[i]
+	up, err := topic.ParseUplink(rec.Topic)
+	if err != nil || up.Family != topic.PropertyPost {
+		b.results[i] = record.Result{Code: alink.CodeTopic, Reason: string(refusal.UnknownTopic)}
+		return
+	}
+	replyTopic := up.ReplyTopic(rec.Topic)
+	req, err := alink.Parse(rec.Payload)
+	if !req.Ack {
+		replyTopic = ""
+	}
+	if err != nil {
+		b.refuse(i, replyTopic, req.ID, up.Method, err)
+		return
+	}
+	product, err := s.product(ctx, b, rec.Device.ProductKey)
+	if err != nil {
+		if iot.Is(err, iot.Throttled) || iot.Is(err, iot.Unavailable) {
+			b.results[i] = retry(err)
+			return
+		}
+		if !iot.Is(err, iot.ProductNotFound) {
+			s.log.LogAttrs(ctx, slog.LevelError, "product not read", logs.Device(rec.Device), slog.String(logs.FieldMessageID, rec.MessageID), logs.Err(err))
+		}
+		b.refuse(i, replyTopic, req.ID, up.Method, err)
+		return
+	}
+	if product.ThingErr != nil {
+		s.log.LogAttrs(ctx, slog.LevelError, "thing model not usable", logs.Device(rec.Device), slog.String(logs.FieldMessageID, rec.MessageID), logs.Err(product.ThingErr))
+		b.refuse(i, replyTopic, req.ID, up.Method, errValidator)
+		return
+	}
+	model, mode := product.Thing, tsl.Mode(product.ValidateType)
+	if model == nil {
+		model = noModel
+	}
+	checked, err := tsl.CheckPost(model, req.Params, mode, rec.ReceivedAt)
+	if err != nil {
+		b.refuse(i, replyTopic, req.ID, up.Method, err)
+		return
+	}
+	w := waiting{record: i, code: alink.CodeOK}
+	if len(checked.Failed) > 0 {
+		w.code, w.reason = alink.CodeChecked, string(checked.Failed[0].Cause)
+		if product.Thing == nil {
+			w.reason = string(refusal.ModelMissing)
+		}
+	}
+	b.data = checked.AppendData(b.data[:0])
+	w.reply = b.reply(replyTopic, alink.CodeOK, req.ID, b.data, alink.MessageOK, up.Method)
+	b.keep(w, &checked, mode)
+}
+
+// keep adds what passed to what is to be stored. Values that nothing checked are not stored ("Validation", none).
+func (b *batch) keep(w waiting, checked *tsl.Checked, mode tsl.Mode) {
+	if mode == tsl.None || len(checked.Values) == 0 {
+		r := &b.results[w.record]
+		*r = record.Result{Code: w.code, Reason: w.reason}
+		if w.reply >= 0 {
+			r.Replies = b.replies[w.reply : w.reply+1 : w.reply+1]
+		}
+		return
+	}
+	start := len(b.values)
+	for _, v := range checked.Values {
+		b.values = append(b.values, store.Value{Identifier: v.Identifier, Time: v.Time, JSON: v.JSON})
+	}
+	rec := &b.records[w.record]
+	b.posts = append(b.posts, store.Post{Ref: rec.Device, MessageID: rec.MessageID, Values: b.values[start:len(b.values):len(b.values)]})
+	b.waiting = append(b.waiting, w)
+}
+
+func (s *Service) product(ctx context.Context, b *batch, key iot.ProductKey) (*store.CachedProduct, error) {
+	if b.known != nil && b.known.Key == key {
+		return b.known, nil
+	}
+	p, err := s.products.Get(ctx, key)
+	if err == nil {
+		b.known = p
+	}
+	return p, err
+}
+
+// failed answers a post that could not be stored for a reason that will not pass.
+func (s *Service) failed(ctx context.Context, b *batch, i, reply int, err error) {
+	rec := &b.records[i]
+	s.log.LogAttrs(ctx, slog.LevelError, "properties not stored", logs.Device(rec.Device), slog.String(logs.FieldMessageID, rec.MessageID), logs.Err(err))
+	replyTopic, id := "", ""
+	if reply >= 0 {
+		replyTopic = b.replies[reply].Topic
+		if req, err := alink.Parse(rec.Payload); err == nil {
+			id = req.ID
+		}
+	}
+	code, message := alink.CodeOf(err)
+	b.results[i] = record.Result{Code: int32(code), Reason: string(refusal.FunctionFailed)}
+	if replyTopic != "" {
+		b.results[i].Replies = []record.Reply{{
+			Topic: replyTopic, Payload: alink.AppendReply(nil, code, id, nil, message, topic.PropertyPost.Method()),
+		}}
+	}
+}
