@@ -71,7 +71,7 @@ func start(t testing.TB, o fc.Options) *cloud {
 		o.Limits.Tick = 10 * time.Millisecond
 	}
 	if o.Limits.AsyncRetry == 0 {
-		o.Limits.AsyncRetry = 10 * time.Millisecond
+		o.Limits.AsyncRetry, o.Limits.AsyncRetryMax = 10*time.Millisecond, 20*time.Millisecond
 	}
 	s, err := fc.New(o)
 	if err != nil {
