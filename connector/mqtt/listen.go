@@ -184,6 +184,9 @@ func openError(err error, cause refusal.Cause) error {
 	return refusal.New(cause, detail)
 }
 
+// codeSilent is the code, in the log, of a refusal that was not told to the client: there was no CONNECT to answer.
+const codeSilent = 400
+
 // refused notes why a connection did not become a session.
 func (s *Server) refused(c *conn, err error) {
 	cause := refusal.CauseOf(err)
@@ -201,7 +204,7 @@ func (s *Server) refused(c *conn, err error) {
 		e.Detail = r.Detail
 	}
 	if silentCauses[cause] {
-		e.Code = 0
+		e.Code = codeSilent
 	}
 	s.journal.Record(e)
 }
@@ -209,7 +212,7 @@ func (s *Server) refused(c *conn, err error) {
 // turnedAway notes a connection that was not even looked at.
 func (s *Server) turnedAway(remote netip.AddrPort, err *refusal.Error) {
 	s.meter.Refused(err.Cause)
-	s.journal.Record(session.Event{Operation: session.OpAuth, Reason: err.Cause, Detail: err.Detail, RemoteAddr: remote.String()})
+	s.journal.Record(session.Event{Operation: session.OpAuth, Code: codeSilent, Reason: err.Cause, Detail: err.Detail, RemoteAddr: remote.String()})
 }
 
 // linger lets the client read the CONNACK: closing at once, with bytes of it unread, would reset the connection.

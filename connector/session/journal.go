@@ -20,15 +20,18 @@ const (
 // An Event is something that happened to one device, for the device log. It holds no secret and no payload.
 type Event struct {
 	Device     iot.DeviceRef // as claimed, for a refused login; may be zero
+	IotID      iot.IotID
 	Operation  string
 	Topic      string
 	MessageID  string
-	Code       int // 200, or the protocol's code
+	Code       int // 200, or the protocol's code; successes may be sampled
 	Reason     refusal.Cause
 	Detail     string
 	Signed     string // the string that the server signed, of a refused login
 	RemoteAddr string
 	LatencyMS  int64
+	Bytes      int // of the payload
+	QoS        byte
 }
 
 // A Journal writes events to the device log. It never blocks.

@@ -47,8 +47,6 @@ type Router struct {
 	Journal    session.Journal
 	Meter      Meter
 	IDs        *IDs
-	// LogSuccess writes successes to the device log too, not only what was refused.
-	LogSuccess bool
 }
 
 // Take answers a message now or later. It blocks while the function's queues are full; an error means that ctx ended and there
@@ -135,12 +133,9 @@ func (m *Message) settle(result record.Result, err error) {
 	took := max(0, time.Now().UnixMilli()-m.ReceivedAt)
 	r.Meter.Uplink(m.Parsed.Family, reason, time.Duration(took)*time.Millisecond)
 	m.To.Answer(m, result, err)
-	if code == alink.CodeOK && reason == "" && !r.LogSuccess && !settledHere(m.Parsed.Family) {
-		return
-	}
 	e := session.Event{
-		Device: m.Session.Ref, Operation: session.OpUplink, Topic: m.Topic, MessageID: m.ID,
-		Code: code, Reason: reason, LatencyMS: took,
+		Device: m.Session.Ref, IotID: m.Session.Grant.IotID, Operation: session.OpUplink, Topic: m.Topic, MessageID: m.ID,
+		Code: code, Reason: reason, LatencyMS: took, Bytes: len(m.Payload), QoS: m.QoS,
 	}
 	switch {
 	case err != nil:

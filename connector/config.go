@@ -1,0 +1,78 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"relink/shared/config"
+)
+
+// settings are the connector's environment. README has the table.
+type settings struct {
+	config.Cloud
+	Store config.Store
+
+	ListenMQTT     string `env:"RELINK_LISTEN_MQTT,default=127.0.0.1:1883"` // each port takes plain, TLS and WebSocket; empty: not opened
+	ListenMQTTS    string `env:"RELINK_LISTEN_MQTTS,default=127.0.0.1:8883"`
+	ListenWS       string `env:"RELINK_LISTEN_WS,default=127.0.0.1:8083"`
+	ListenWSS      string `env:"RELINK_LISTEN_WSS,default=127.0.0.1:8084"`
+	ListenInternal string `env:"RELINK_LISTEN_INTERNAL,default=127.0.0.1:1888"` // internal API, /metrics, /healthz; never reachable for devices
+	InternalURL    string `env:"RELINK_INTERNAL_URL"`                           // how functions reach it; empty: http:// and ListenInternal
+	NodeID         string `env:"RELINK_NODE_ID"`                                // empty: random, new at each start
+	TLSCert        string `env:"RELINK_TLS_CERT"`                               // PEM file of the chain; empty: TLS is refused
+	TLSKey         string `env:"RELINK_TLS_KEY"`
+	TLSMinVersion  string `env:"RELINK_TLS_MIN_VERSION,default=1.0"` // 1.0, 1.1, 1.2, 1.3
+
+	MaxConnections int           `env:"RELINK_MAX_CONNECTIONS,default=100000"`
+	MaxOpening     int           `env:"RELINK_MAX_OPENING,default=10000"`           // connections without a login; beyond, the oldest is closed
+	MaxPerSource   int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"` // of these, from one address
+	FailureBurst   int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`     // failed logins in a row from one address
+	FailureRate    int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`      // failed logins forgiven per minute
+	ExemptLoopback bool          `env:"RELINK_LIMITS_EXEMPT_LOOPBACK,default=true"` // limits per address do not hold for this machine
+	DeviceLog      string        `env:"RELINK_DEVICE_LOG,default=auto"`             // successes in the device log: all, none, or auto, which samples above 200 a second
+	MinKeepAlive   time.Duration `env:"RELINK_KEEPALIVE_MIN,default=30s"`
+	MaxKeepAlive   time.Duration `env:"RELINK_KEEPALIVE_MAX,default=1200s"`
+	OpenTimeout    time.Duration `env:"RELINK_OPEN_TIMEOUT,default=10s"` // from accept to the answer to CONNECT
+	LoginTimeout   time.Duration `env:"RELINK_LOGIN_TIMEOUT,default=8s"` // of function auth
+	Lease          time.Duration `env:"RELINK_LEASE,default=15s"`        // sessions of a node that does not renew it for so long are offline
+
+	AuthLanes      int           `env:"RELINK_LANES_AUTH,default=4"` // invocations at the same time
+	PropertyLanes  int           `env:"RELINK_LANES_PROPERTY,default=4"`
+	LifecycleLanes int           `env:"RELINK_LANES_LIFECYCLE,default=4"`
+	BatchRecords   int           `env:"RELINK_BATCH_RECORDS,default=500"`       // of one invocation
+	Linger         time.Duration `env:"RELINK_BATCH_LINGER,default=0s"`         // longest time that a record waits for company: latency for cost
+	Deadline       time.Duration `env:"RELINK_RECORD_DEADLINE,default=60s"`     // from receipt to the last attempt
+	MaxInMemory    int64         `env:"RELINK_MAX_UNDECIDED,default=268435456"` // bytes of records that are taken and not decided
+}
+
+// read gives the settings, complete and checked.
+func read() (*settings, error) {
+	var s settings
+	if err := config.Read(&s); err != nil {
+		return nil, err
+	}
+	if s.InternalURL == "" {
+		s.InternalURL = "http://" + s.ListenInternal
+	}
+	if s.NodeID == "" {
+		var id [8]byte
+		if _, err := rand.Read(id[:]); err != nil {
+			return nil, fmt.Errorf("node id: %w", err)
+		}
+		s.NodeID = hex.EncodeToString(id[:])
+	}
+	switch {
+	case s.InternalKey.IsZero():
+		return nil, errors.New("configuration: RELINK_INTERNAL_KEY is required: 64 hex digits, the same for all parts of the installation")
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return nil, errors.New("configuration: RELINK_TLS_CERT and RELINK_TLS_KEY go together")
+	case s.Lease < time.Second:
+		return nil, errors.New("configuration: RELINK_LEASE is shorter than a second")
+	case s.MinKeepAlive > s.MaxKeepAlive:
+		return nil, errors.New("configuration: RELINK_KEEPALIVE_MIN is longer than RELINK_KEEPALIVE_MAX")
+	}
+	return &s, nil
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"relink/connector/devicelog"
+	"relink/connector/dispatch"
+	"relink/connector/downlink"
+	"relink/connector/limits"
+	"relink/connector/mqtt"
+	"relink/connector/ops"
+	"relink/connector/session"
+	"relink/connector/uplink"
+	internal "relink/shared/downlink"
+	"relink/shared/fc"
+	"relink/shared/logs"
+	"relink/shared/store"
+)
+
+// What stopping may take, alltogether less than three seconds.
+const (
+	stopDevices  = 1300 * time.Millisecond // answers that are due, ends of sessions
+	settleFor    = 600 * time.Millisecond  // of which answers may take
+	stopDispatch = 600 * time.Millisecond
+	stopLease    = 400 * time.Millisecond
+	stopLogs     = 300 * time.Millisecond
+)
+
+// A connector is all that runs in this process.
+type connector struct {
+	settings   *settings
+	log        *slog.Logger
+	registry   *session.Registry
+	dispatcher *dispatch.Dispatcher
+	presence   *session.Presence
+	devicelog  *devicelog.Writer
+	mqtt       *mqtt.Server
+	peers      *downlink.Peers
+	health     *ops.Health
+	internal   *http.Server
+
+	tasks     sync.WaitGroup
+	endLease  context.CancelFunc
+	endOthers context.CancelFunc
+}
+
+// journal writes events to the device log.
+type journal struct{ to *devicelog.Writer }
+
+func (j journal) Record(e session.Event) {
+	j.to.Log(devicelog.Entry{
+		Device: e.Device, IotID: e.IotID, MessageID: e.MessageID, Operation: e.Operation, Topic: e.Topic, Code: e.Code, Reason: string(e.Reason),
+		Detail: e.Detail, Signed: e.Signed, LatencyMS: float64(e.LatencyMS), Remote: e.RemoteAddr, Bytes: e.Bytes, QoS: e.QoS,
+	})
+}
+
+func build(s *settings, log *slog.Logger) (*connector, error) {
+	c := &connector{settings: s, log: log, registry: &session.Registry{}}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	tlsConfig, err := s.loadTLS()
+	if err != nil {
+		return nil, err
+	}
+	invoker, err := fc.New(fc.Config{
+		Endpoint: s.FCEndpoint, Region: s.Region, AccessKeyID: s.AccessKeyID, Secret: s.AccessKeySecret, SecurityToken: s.SecurityToken, Prefix: s.FunctionPrefix,
+	})
+	if err != nil {
+		return nil, err
+	}
+	tables, err := store.Open(store.FromConfig(s.Cloud, s.Store))
+	if err != nil {
+		return nil, err
+	}
+	if s.SLSEndpoint != "" {
+		c.devicelog, err = devicelog.New(devicelog.Options{
+			Endpoint: s.SLSEndpoint, Dial: s.SLSDial, Project: s.SLSProject, AccessKeyID: s.AccessKeyID, Secret: s.AccessKeySecret,
+			SecurityToken: s.SecurityToken, Node: s.NodeID, Success: s.DeviceLog, Registerer: reg, Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	c.dispatcher = dispatch.New(dispatch.Options{
+		Node: s.NodeID, Invoker: invoker, DeadLetters: tables.DeadLetters(), Deadline: s.Deadline, MaxBytes: s.MaxInMemory, Logger: log, Metrics: reg,
+		Lanes: map[string]dispatch.Lane{
+			"auth":      {Lanes: s.AuthLanes, MaxRecords: s.BatchRecords, Deadline: s.LoginTimeout},
+			"property":  {Lanes: s.PropertyLanes, MaxRecords: s.BatchRecords, Linger: s.Linger},
+			"lifecycle": {Lanes: s.LifecycleLanes, MaxRecords: s.BatchRecords},
+		},
+	})
+	budget := limits.NewBudget(limits.BudgetOptions{
+		Burst: s.FailureBurst, PerMinute: s.FailureRate, MaxSources: limits.DefaultBudget().MaxSources, ExemptLoopback: s.ExemptLoopback,
+	})
+	meter := ops.NewMeter(reg, ops.Gauges{
+		Sessions: c.registry.Len, Opening: func() int { return c.mqtt.Opening() }, Sources: budget.Sources,
+	})
+	node := fnv.New32a()
+	_, _ = node.Write([]byte(s.NodeID)) // never fails
+	ids := uplink.NewIDs(node.Sum32())
+	events := journal{c.devicelog}
+	c.presence = &session.Presence{
+		Dispatcher: c.dispatcher, Journal: events, Logger: log, NextID: ids.Next, Node: s.NodeID, URL: s.InternalURL, Now: time.Now,
+	}
+	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log)
+	c.mqtt = mqtt.New(mqtt.Options{
+		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
+		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},
+		TLS:    tlsConfig, Budget: budget, Node: s.NodeID, Superseded: c.peers.Superseded,
+		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
+		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
+		SettleTimeout: settleFor,
+	})
+	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len}
+	c.internal = c.internalServer(reg, events, meter)
+	return c, nil
+}
+
+func (c *connector) internalServer(reg *prometheus.Registry, events session.Journal, meter *ops.Meter) *http.Server {
+	api := &downlink.Server{
+		Registry: c.registry, Journal: events, Logger: c.log, Key: c.settings.InternalKey, Meter: meter, Now: time.Now,
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/v1/", api.Handler())
+	mux.Handle("GET /healthz", c.health)
+	mux.Handle("GET /metrics", ops.Metrics(reg))
+	return &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// start begins everything. The lease is there before the first session can be.
+func (c *connector) start(ctx context.Context, o *opened) {
+	// What stops in an order of its own must not end with ctx.
+	background := context.WithoutCancel(ctx)
+	lease, endLease := context.WithCancel(background)
+	others, endOthers := context.WithCancel(background)
+	c.endLease, c.endOthers = endLease, endOthers
+	c.tasks.Go(func() {
+		if err := c.dispatcher.Run(background); err != nil {
+			c.log.LogAttrs(background, slog.LevelError, "dispatcher ended", logs.Err(err))
+		}
+	})
+	c.tasks.Go(func() { c.presence.KeepLease(lease, c.settings.Lease, c.registry.Len) })
+	c.tasks.Go(func() { new(ops.Trimmer).Run(others) })
+	c.tasks.Go(func() {
+		if err := c.internal.Serve(o.internal); !errors.Is(err, http.ErrServerClosed) {
+			c.log.LogAttrs(background, slog.LevelError, "internal API ended", logs.Err(err))
+		}
+	})
+	for _, l := range o.devices {
+		c.mqtt.Serve(l)
+	}
+}
+
+// stop ends everything: no new devices, answers that are due, the ends of sessions, what is in flight, the lease, the logs.
+func (c *connector) stop() error {
+	c.health.Stop()
+	var all []error
+	step := func(what string, limit time.Duration, f func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if err := f(ctx); err != nil {
+			all = append(all, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	step("devices", stopDevices, c.mqtt.Shutdown)
+	c.endLease()
+	step("lease", stopLease, func(ctx context.Context) error { return c.presence.Lease(ctx, time.Now().Add(-time.Second), 0) })
+	step("dispatch", stopDispatch, c.dispatcher.Close)
+	c.peers.Close()
+	c.endOthers()
+	step("internal API", 100*time.Millisecond, func(ctx context.Context) error {
+		if err := c.internal.Shutdown(ctx); err != nil {
+			return c.internal.Close() // synchronous calls whose devices are gone
+		}
+		return nil
+	})
+	step("device log", stopLogs, c.devicelog.Close)
+	c.tasks.Wait()
+	return errors.Join(all...)
+}
