@@ -71,7 +71,8 @@ func (w *writer) features(m *Model) {
 	w.raw(`],"events":[`)
 	n := 0
 	if w.full && len(all) > 0 {
-		w.raw(`{"identifier":"post","name":"post","type":"info","required":true,"desc":"属性上报","method":"thing.event.property.post","outputData":`)
+		w.raw(`{"identifier":"post","name":"post","type":"info","required":true,"desc":"属性上报",`)
+		w.raw(`"method":"thing.event.property.post","outputData":`)
 		w.arguments(all).raw(`}`)
 		n++
 	}
@@ -82,12 +83,14 @@ func (w *writer) features(m *Model) {
 	w.raw(`],"services":[`)
 	n = 0
 	if w.full && len(writable) > 0 {
-		w.raw(`{"identifier":"set","name":"set","required":true,"callType":"async","desc":"属性设置","method":"thing.service.property.set","inputData":`)
+		w.raw(`{"identifier":"set","name":"set","required":true,"callType":"async","desc":"属性设置",`)
+		w.raw(`"method":"thing.service.property.set","inputData":`)
 		w.arguments(writable).raw(`,"outputData":[]}`)
 		n++
 	}
 	if w.full && len(all) > 0 {
-		w.comma(n).raw(`{"identifier":"get","name":"get","required":true,"callType":"async","desc":"属性获取","method":"thing.service.property.get","inputData":[`)
+		w.comma(n).raw(`{"identifier":"get","name":"get","required":true,"callType":"async","desc":"属性获取",`)
+		w.raw(`"method":"thing.service.property.get","inputData":[`)
 		for i, a := range all {
 			w.comma(i).str(a.Identifier)
 		}
