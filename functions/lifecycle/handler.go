@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+
+	"relink/shared/device"
+	"relink/shared/iot"
+	"relink/shared/logs"
+	"relink/shared/record"
+	"relink/shared/refusal"
+	"relink/shared/store"
+)
+
+// handler keeps who is online: the ends of sessions and the leases of connectors. The begin of a session is written by auth,
+// when it gives it.
+type handler struct {
+	sessions store.Sessions
+	nodes    store.Nodes
+	log      *slog.Logger
+}
+
+// ends are the sessions of one batch that have ended.
+type ends struct {
+	records []int
+	refs    []iot.DeviceRef
+	epochs  []int64
+	at      []int64
+}
+
+// Invoke answers every record with 200, with a code, or that it is to be sent again. An error means that the batch could not
+// be read.
+func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	batch, err := record.DecodeBatch(event)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]record.Result, len(batch.Records))
+	var ended ends
+	leases := make(map[string]int) // node to its last lease in this batch
+	for i := range batch.Records {
+		rec := &batch.Records[i]
+		results[i].Code = 200
+		var err error
+		switch rec.Topic {
+		case device.TopicOnline:
+			err = json.Unmarshal(rec.Payload, new(device.Online))
+		case device.TopicOffline:
+			err = ended.add(i, rec)
+		case device.TopicLease:
+			var lease device.Lease
+			if err = json.Unmarshal(rec.Payload, &lease); err == nil {
+				leases[lease.Node] = i
+			}
+		default:
+			err = fmt.Errorf("record %q is not for this function", rec.Topic)
+		}
+		if err != nil {
+			results[i] = h.failed(ctx, rec, iot.Wrap(iot.InvalidParams, err, ""))
+		}
+	}
+	for j, err := range h.sessions.End(ctx, ended.refs, ended.epochs, ended.at) {
+		if i := ended.records[j]; err != nil {
+			results[i] = h.failed(ctx, &batch.Records[i], err)
+		}
+	}
+	h.renew(ctx, &batch, leases, results)
+	return record.AppendResults(nil, results), nil
+}
+
+func (e *ends) add(i int, rec *record.Record) error {
+	var off device.Offline
+	if err := json.Unmarshal(rec.Payload, &off); err != nil {
+		return err
+	}
+	if rec.Device.IsZero() {
+		return fmt.Errorf("whose session ended is not said")
+	}
+	if off.At == 0 {
+		off.At = rec.ReceivedAt
+	}
+	e.records = append(e.records, i)
+	e.refs = append(e.refs, rec.Device)
+	e.epochs = append(e.epochs, off.Epoch)
+	e.at = append(e.at, off.At)
+	return nil
+}
+
+// renew writes each node's last lease; the ones before it are settled with it.
+func (h *handler) renew(ctx context.Context, batch *record.Batch, leases map[string]int, results []record.Result) {
+	for _, i := range leases {
+		rec := &batch.Records[i]
+		var lease device.Lease
+		err := json.Unmarshal(rec.Payload, &lease)
+		if err == nil && lease.Node == "" {
+			err = iot.Errorf(iot.InvalidParams, "whose lease it is is not said")
+		}
+		if err == nil {
+			err = h.nodes.Renew(ctx, store.Node{ID: lease.Node, URL: lease.URL, Until: lease.Until, Sessions: lease.Sessions})
+		}
+		if err != nil {
+			results[i] = h.failed(ctx, rec, err)
+		}
+	}
+}
+
+func (h *handler) failed(ctx context.Context, rec *record.Record, err error) record.Result {
+	switch {
+	case iot.Is(err, iot.Throttled):
+		return record.Result{Code: 503, Reason: string(refusal.StoreThrottled), Retry: true}
+	case iot.Is(err, iot.Unavailable):
+		return record.Result{Code: 503, Reason: string(refusal.FunctionFailed), Retry: true}
+	}
+	h.log.LogAttrs(ctx, slog.LevelError, "lifecycle record not taken", logs.Device(rec.Device),
+		slog.String(logs.FieldTopic, rec.Topic), slog.String(logs.FieldMessageID, rec.MessageID), logs.Err(err))
+	code := int32(500)
+	if iot.Is(err, iot.InvalidParams) {
+		code = 400
+	}
+	return record.Result{Code: code, Reason: string(refusal.FunctionFailed)}
+}

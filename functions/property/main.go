@@ -1,0 +1,32 @@
+// Property is the function that takes what devices post of their properties: it checks, stores and answers them in batches.
+package main
+
+import (
+	"context"
+
+	"relink/functions/internal/fcrun"
+	"relink/shared/config"
+	"relink/shared/logs"
+	"relink/shared/property"
+	"relink/shared/store"
+)
+
+// Config is the function's environment.
+type Config struct {
+	Cloud config.Cloud
+	Store config.Store
+}
+
+func main() { fcrun.Main(newHandler) }
+
+func newHandler(context.Context) (fcrun.Handler, error) {
+	var cfg Config
+	if err := config.Read(&cfg); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
+	if err != nil {
+		return nil, err
+	}
+	return &handler{properties: property.New(s, logs.Stdout(), nil)}, nil
+}

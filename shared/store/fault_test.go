@@ -1,0 +1,202 @@
+package store_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"relink/localstack/tablestore"
+	"relink/shared/iot"
+	"relink/shared/store"
+)
+
+func faults(t *testing.T, s *tablestore.Server, rules ...tablestore.Fault) {
+	t.Helper()
+	if err := s.SetFaults(tablestore.Faults{Seed: 7, Rules: rules}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lamp(i int) iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: "a1faults", DeviceName: iot.DeviceName(fmt.Sprint("lamp", i))}
+}
+
+func posts(n int, values string) []store.Post {
+	list := make([]store.Post, n)
+	for i := range list {
+		list[i] = store.Post{Ref: lamp(i % 40), MessageID: fmt.Sprint("m", i), Values: []store.Value{{Identifier: "a", Time: int64(1000 + i), JSON: []byte(values)}}}
+	}
+	return list
+}
+
+// What is answered as stored is stored, whatever happens on the way.
+func TestAcknowledgedMeansStored(t *testing.T) {
+	t.Parallel()
+	for name, rules := range map[string][]tablestore.Fault{
+		"throttled_rows":     {{Operation: "BatchWriteRow", Fraction: 0.3, Rows: true, Code: "OTSNotEnoughCapacityUnit"}},
+		"throttled_requests": {{Operation: "BatchWriteRow", Fraction: 0.5, Code: "OTSServerBusy"}},
+		"lost_responses":     {{Operation: "BatchWriteRow", Fraction: 0.5, LoseResponse: true}},
+		"failing_requests":   {{Operation: "BatchWriteRow", Fraction: 0.5, Code: "OTSInternalServerError"}},
+		"rows_of_two_kinds": {{Operation: "BatchWriteRow", Fraction: 0.2, Rows: true, Code: "OTSServerBusy"},
+			{Operation: "BatchWriteRow", Fraction: 0.1, Rows: true, Code: "OTSParameterInvalid"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, o := start(t)
+			s := open(t, o)
+			faults(t, server, rules...)
+			list := posts(450, "1")
+			errs := s.Properties().Post(t.Context(), list)
+			faults(t, server)
+			stored := 0
+			for i, err := range errs {
+				if err != nil {
+					if k := iot.KindOf(err); name != "rows_of_two_kinds" && k != iot.Throttled && k != iot.Unavailable {
+						t.Fatalf("post %d: %v is not for retrying", i, err)
+					}
+					continue
+				}
+				stored++
+				at := list[i].Values[0].Time
+				values, _, err := s.Properties().History(t.Context(), list[i].Ref, "a", at, at, true, 10)
+				if err != nil || len(values) != 1 {
+					t.Fatalf("post %d was acknowledged, but its history has %d values (%v)", i, len(values), err)
+				}
+			}
+			if stored == 0 && name != "failing_requests" {
+				t.Error("nothing was stored at all")
+			}
+			for i, err := range s.Properties().Post(t.Context(), list) { // the callers' own retry
+				if err != nil {
+					t.Fatalf("post %d again: %v", i, err)
+				}
+			}
+			values, err := s.Properties().Latest(t.Context(), lamp(0))
+			if err != nil || len(values) != 1 || values[0].Time != 1440 {
+				t.Errorf("latest %+v, %v", values, err)
+			}
+		})
+	}
+}
+
+func TestLostResponses(t *testing.T) {
+	t.Parallel()
+	server, o := start(t)
+	s := open(t, o)
+	faults(t, server, tablestore.Fault{Operation: "PutRow", Fraction: 1, Times: 3, LoseResponse: true},
+		tablestore.Fault{Operation: "BatchWriteRow", Fraction: 1, Times: 2, LoseResponse: true})
+	p := &store.Product{Key: "a1faults"}
+	if err := s.Products().Create(t.Context(), p); err != nil {
+		t.Errorf("Create of a product: %v", err)
+	}
+	faults(t, server, tablestore.Fault{Operation: "PutRow", Fraction: 1, Times: 1, LoseResponse: true})
+	if err := s.Products().Update(t.Context(), p); err != nil || p.Revision != 2 {
+		t.Errorf("Update of a product: %v, revision %d", err, p.Revision)
+	}
+	faults(t, server, tablestore.Fault{Operation: "PutRow", Fraction: 1, Times: 1, LoseResponse: true})
+	if err := s.Devices().Create(t.Context(), &store.Device{Ref: lamp(1), IotID: "i1", CreatedAt: 5}); err != nil {
+		t.Errorf("Create of a device: %v", err)
+	}
+	if list, err := s.Devices().List(t.Context(), "a1faults", 0, 10); err != nil || len(list) != 1 {
+		t.Errorf("List after Create: %d, %v", len(list), err)
+	}
+	_, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: lamp(1), Node: "n1", At: 10}})
+	if errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	faults(t, server, tablestore.Fault{Operation: "BatchWriteRow", Fraction: 1, Times: 1, LoseResponse: true})
+	now, before, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: lamp(1), Node: "n2", At: 20}})
+	if errs[0] != nil || now[0].Node != "n2" || before[0] == nil || before[0].Node != "n1" || now[0].Epoch != 20 {
+		t.Errorf("Take: %+v after %+v, %v", now[0], before[0], errs[0])
+	}
+}
+
+func TestErrorsHaveKinds(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]iot.Kind{
+		"OTSServerBusy": iot.Throttled, "OTSNotEnoughCapacityUnit": iot.Throttled, "OTSRowOperationConflict": iot.Throttled,
+		"OTSPartitionUnavailable": iot.Unavailable, "OTSServerUnavailable": iot.Unavailable, "OTSTableNotReady": iot.Unavailable,
+		"OTSAuthFailed": iot.Internal, "OTSParameterInvalid": iot.Internal,
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			server, o := start(t)
+			o.RetryFor = 20 * time.Millisecond
+			s := open(t, o)
+			faults(t, server, tablestore.Fault{Fraction: 1, Code: code})
+			_, err := s.Devices().Get(t.Context(), lamp(1))
+			if err == nil || iot.KindOf(err) != want {
+				t.Errorf("Get: %v, want %s", err, want)
+			}
+			if err := s.Properties().Post(t.Context(), posts(1, "1"))[0]; err == nil || iot.KindOf(err) != want {
+				t.Errorf("Post: %v, want %s", err, want)
+			}
+			_, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: lamp(1), Node: "n"}})
+			if iot.KindOf(errs[0]) != want {
+				t.Errorf("Take: %v, want %s", errs[0], want)
+			}
+		})
+	}
+}
+
+func TestServiceGone(t *testing.T) {
+	t.Parallel()
+	s := open(t, store.Options{Endpoint: "http://127.0.0.1:1", Instance: "relink", Key: [32]byte{1}, RetryFor: time.Millisecond})
+	if _, err := s.Products().Get(t.Context(), "a1"); !iot.Is(err, iot.Unavailable) {
+		t.Errorf("Get: %v, want unavailable", err)
+	}
+	if err := s.Properties().Post(t.Context(), posts(1, "1"))[0]; !iot.Is(err, iot.Unavailable) {
+		t.Errorf("Post: %v, want unavailable", err)
+	}
+}
+
+func TestBootstrap(t *testing.T) {
+	t.Parallel()
+	_, o := start(t)
+	o.Key = [32]byte{}
+	plan, err := store.Bootstrap(t.Context(), o, strings.NewReader(`tables: [
+		{name: session, primaryKey: [{device: STRING}], ttl: forever},
+		{name: node, primaryKey: [{node: STRING}, {more: INTEGER}], ttl: 7d, maxVersions: 2, maxVersionOffset: 100},
+		{name: added, primaryKey: [{a: BINARY}, {b: INTEGER}], ttl: 1d}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []store.Change{
+		{Table: "session", Action: store.Unchanged},
+		{Table: "node", Action: store.Differs, Detail: "primary key is node 2, declared node 2, more 1; ttl is -1, declared 604800; maxVersions is 1, declared 2; maxVersionOffset is 86400, declared 100"},
+		{Table: "added", Action: store.Created},
+	}
+	if fmt.Sprint(plan) != fmt.Sprint(want) {
+		t.Errorf("plan:\n got %v\nwant %v", plan, want)
+	}
+	var wg sync.WaitGroup
+	for range 4 { // at the same time from several places
+		wg.Go(func() {
+			if _, err := store.Bootstrap(t.Context(), o, strings.NewReader(`tables: [{name: raced, primaryKey: [{a: STRING}], ttl: forever}]`)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for name, text := range map[string]string{
+		"unknown_member": `tables: [{name: a, primaryKey: [{a: STRING}], ttl: forever, color: red}]`,
+		"no_key":         `tables: [{name: a, ttl: forever}]`,
+		"key_type":       `tables: [{name: a, primaryKey: [{a: FLOAT}], ttl: forever}]`,
+		"no_ttl":         `tables: [{name: a, primaryKey: [{a: STRING}]}]`,
+		"short_ttl":      `tables: [{name: a, primaryKey: [{a: STRING}], ttl: 0d}]`,
+		"no_yaml":        `tables: {`,
+	} {
+		if _, err := store.ReadTables(strings.NewReader(text)); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+func TestOpenWithoutKey(t *testing.T) {
+	t.Parallel()
+	if _, err := store.Open(store.Options{Endpoint: "http://127.0.0.1:1", Instance: "relink"}); err == nil {
+		t.Error("a store without a key for secrets was opened")
+	}
+}
