@@ -49,12 +49,7 @@ func openBlobs(dir string, durable bool) (*blobStore, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
 		return nil, err
 	}
-	for i := range 256 {
-		if err := os.MkdirAll(filepath.Join(dir, "data", fmt.Sprintf("%02x", i)), 0o755); err != nil {
-			return nil, err
-		}
-	}
-	return b, nil
+	return b, os.MkdirAll(filepath.Join(dir, "data"), 0o755)
 }
 
 func (b *blobStore) path(id string) string { return filepath.Join(b.dir, "data", id[:2], id) }
@@ -93,10 +88,7 @@ func (b *blobStore) write(r io.Reader) (w written, err error) {
 		return w, err
 	}
 	w.md5, w.crc = sum.Sum(nil), crc.Sum64()
-	if err := os.Rename(tmp, b.path(w.ID)); err != nil {
-		return w, err
-	}
-	return w, b.syncDir(w.ID)
+	return w, b.place(w.ID, func(path string) error { return os.Rename(tmp, path) })
 }
 
 // onlyReader and onlyWriter hide ReadFrom and WriteTo, which would not use the
@@ -104,11 +96,32 @@ func (b *blobStore) write(r io.Reader) (w written, err error) {
 type onlyReader struct{ io.Reader }
 type onlyWriter struct{ io.Writer }
 
-func (b *blobStore) syncDir(id string) error {
+// place calls put with the path of a blob and makes the name durable. The folder
+// is made when it is first needed.
+func (b *blobStore) place(id string, put func(path string) error) error {
+	path := b.path(id)
+	folder := filepath.Dir(path)
+	err := put(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := b.syncDir(filepath.Dir(folder)); err != nil {
+			return err
+		}
+		err = put(path)
+	}
+	if err != nil {
+		return err
+	}
+	return b.syncDir(folder)
+}
+
+func (b *blobStore) syncDir(dir string) error {
 	if !b.durable {
 		return nil
 	}
-	d, err := os.Open(filepath.Dir(b.path(id)))
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -119,15 +132,11 @@ func (b *blobStore) syncDir(id string) error {
 // neither original nor copy depends on the other.
 func (b *blobStore) link(from []blob) (to []blob, err error) {
 	for _, f := range from {
-		id := newID()
-		if err := os.Link(b.path(f.ID), b.path(id)); err != nil {
+		to = append(to, blob{newID(), f.Size})
+		err := b.place(to[len(to)-1].ID, func(path string) error { return os.Link(b.path(f.ID), path) })
+		if err != nil {
 			b.drop(to)
 			return nil, fmt.Errorf("copy object file: %w", err)
-		}
-		to = append(to, blob{id, f.Size})
-		if err := b.syncDir(id); err != nil {
-			b.drop(to)
-			return nil, err
 		}
 	}
 	return to, nil

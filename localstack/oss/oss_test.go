@@ -620,6 +620,9 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	orphan := filepath.Join(dir, "data", "ab", "ab00000000000000000000000000000f")
+	if err := os.MkdirAll(filepath.Dir(orphan), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(orphan, []byte("cut off"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -735,5 +738,33 @@ func TestOperationsTable(t *testing.T) {
 		if op.Name == "" || op.Level == "" || op.Status == "" {
 			t.Errorf("incomplete line %+v", op)
 		}
+	}
+}
+
+// copyDir copies the files of a running emulator, as a crash would leave them.
+func copyDir(t *testing.T, from string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := makeBucket(t, client(t, osstest.Start(t, oss.Options{Dir: dir}), styles[1]))
+	for i := range 5 {
+		if err := b.PutObject("k", strings.NewReader(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crashed, err := client(t, osstest.Start(t, oss.Options{Dir: copyDir(t, dir)}), styles[1]).Bucket(bucketName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, crashed, "k"); got != "4" {
+		t.Errorf("object after a crash = %q", got)
 	}
 }

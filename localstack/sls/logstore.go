@@ -146,13 +146,17 @@ func (s *Server) createLogstore(q *request) error {
 	}
 	info.Created = s.now().Unix()
 	info.Modified = info.Created
+	return s.addLogstore(q.project, info)
+}
 
+// addLogstore creates a logstore and makes it durable.
+func (s *Server) addLogstore(projectName string, info *logstoreInfo) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.projects[q.project]
+	p := s.projects[projectName]
 	switch {
 	case p == nil:
-		return fail(ProjectNotExist, q.project)
+		return fail(ProjectNotExist, projectName)
 	case p.logstores[info.Name] != nil:
 		return fail(LogStoreAlreadyExist, info.Name)
 	case len(p.logstores) >= maxLogstores:
@@ -169,7 +173,7 @@ func (s *Server) createLogstore(q *request) error {
 	if err := b.Set([]byte{prefixNext}, binary.BigEndian.AppendUint32(nil, s.nextStore+1), nil); err != nil {
 		return err
 	}
-	if err := b.Set(storeKey(q.project, info.Name), value, nil); err != nil {
+	if err := b.Set(storeKey(projectName, info.Name), value, nil); err != nil {
 		return err
 	}
 	if err := b.Commit(pebble.Sync); err != nil {

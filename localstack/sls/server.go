@@ -66,6 +66,7 @@ type Server struct {
 	faults    atomic.Pointer[Faults]
 	seq       atomic.Uint64 // last arrival number handed out
 	unsynced  atomic.Bool   // the store has writes since the last sync
+	syncing   sync.Mutex    // held while a sync runs
 	stop      context.Context
 	cancel    context.CancelFunc
 	workers   sync.WaitGroup // background goroutines

@@ -119,6 +119,8 @@ func (s *Server) nextSeq() uint64 {
 
 // sync makes everything written so far durable.
 func (s *Server) sync() error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
 	if !s.unsynced.Swap(false) {
 		return nil
 	}
