@@ -17,8 +17,12 @@ import (
 	"github.com/sethvargo/go-envconfig"
 )
 
-func newServer(h Handler, logs io.Writer) *server {
-	return &server{handler: h, log: newLogger(logs, slog.LevelInfo), print: logs}
+func serve(t *testing.T, handler any, logs io.Writer) *server {
+	s, err := newServer(config{}, handler, newLogger(logs, slog.LevelInfo), logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func call(s *server, method, path, body string, header ...string) *httptest.ResponseRecorder {
@@ -35,7 +39,7 @@ func call(s *server, method, path, body string, header ...string) *httptest.Resp
 func TestInvoke(t *testing.T) {
 	t.Parallel()
 	var logs bytes.Buffer
-	s := newServer(HandlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
+	s := serve(t, HandlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
 		switch string(event) {
 		case "error":
 			return nil, errors.New("refused")
@@ -105,7 +109,7 @@ func (f *webFunction) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestHTTPHandlerAndHooks(t *testing.T) {
 	t.Parallel()
 	f := &webFunction{HandlerFunc: func(context.Context, []byte) ([]byte, error) { return []byte("event"), nil }}
-	s := newServer(f, io.Discard)
+	s := serve(t, f, io.Discard)
 	if w := call(s, "PUT", "/x?q=1", "body", "x-fc-access-key-secret", "hidden"); w.Code != 201 || w.Body.String() != `PUT /x?q=1 body 1-a-b ""` || w.Header().Get("X-Own") != "1" {
 		t.Errorf("request: %d %s", w.Code, w.Body)
 	}
@@ -139,7 +143,7 @@ func TestHTTPHandlerAndHooks(t *testing.T) {
 func TestWebEvent(t *testing.T) {
 	t.Parallel()
 	f := &webFunction{HandlerFunc: func(context.Context, []byte) ([]byte, error) { return []byte("event"), nil }}
-	s := newServer(f, io.Discard)
+	s := serve(t, f, io.Discard)
 	ctx := withInvocation(t.Context(), &invocation{requestID: "1-a-b"})
 	event := `{"version":"v1","rawPath":"/x","headers":{"A":"b"},"queryParameters":{"q":"1"},"body":"AQ==","isBase64Encoded":true,"requestContext":{"domainName":"h","http":{"method":"PUT","sourceIp":"1.2.3.4"}}}`
 	got, err := s.builtin(ctx, []byte(event))
@@ -151,6 +155,20 @@ func TestWebEvent(t *testing.T) {
 		if got, err := s.builtin(ctx, []byte(other)); err != nil || string(got.([]byte)) != "event" {
 			t.Errorf("%s: got %v, %v", other, got, err)
 		}
+	}
+}
+
+func TestOnlyHTTP(t *testing.T) {
+	t.Parallel()
+	s := serve(t, http.NotFoundHandler(), io.Discard)
+	if w := call(s, "GET", "/x", ""); w.Code != 404 {
+		t.Errorf("request: %d", w.Code)
+	}
+	if w := call(s, "POST", "/invoke", "x"); w.Code != 500 || !strings.Contains(w.Body.String(), errNoEvents.Error()) {
+		t.Errorf("event: %d %s", w.Code, w.Body)
+	}
+	if _, err := newServer(config{}, 7, s.log, io.Discard); err == nil {
+		t.Error("a number is taken for a handler")
 	}
 }
 

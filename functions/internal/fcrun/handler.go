@@ -14,7 +14,7 @@ type Handler interface {
 	Invoke(ctx context.Context, event []byte) ([]byte, error)
 }
 
-// HTTPHandler may be implemented by a Handler that has an HTTP trigger. Request headers that begin with X-Fc- are the
+// HTTPHandler is implemented by a function with an HTTP trigger, beside Handler or alone. Request headers that begin with X-Fc- are the
 // service's and have been removed; see RequestID and CredentialsFrom.
 type HTTPHandler = http.Handler
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+
+	"relink/shared/logs"
 )
 
 // requestHandler adds the request id of the context to every record.
@@ -11,7 +13,7 @@ type requestHandler struct{ slog.Handler }
 
 func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := RequestID(ctx); id != "" {
-		r.AddAttrs(slog.String("request_id", id))
+		r.AddAttrs(slog.String(logs.FieldRequestID, id))
 	}
 	return h.Handler.Handle(ctx, r)
 }

@@ -2,7 +2,6 @@ package fcrun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,45 +11,49 @@ import (
 	"syscall"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"relink/shared/logs"
 )
 
 // Main runs a function until its instance is stopped. setup reads the function's configuration and returns its
-// handler; its ctx carries the log (see Logger) and ends with the instance. Main does not return: it exits with status 0
-// after SIGTERM, when what was running has finished, and with 1 when setup or the runtime fails, the reason being the
-// last line of the log.
+// handler: a Handler, an http.Handler (a function that has only an HTTP trigger), or something that is both. Its ctx
+// carries the log (see Logger) and is never cancelled. Main does not return: it exits with status 0 after SIGTERM, when
+// what was running has finished, and with 1 when setup or the runtime fails, the reason being the last line of the log.
 //
-// Under go1 what is printed to os.Stdout directly is discarded unless RELINK_FC_INVOKE_LOG is set; the log is not.
-func Main(setup func(ctx context.Context) (Handler, error)) {
-	os.Exit(run(setup))
+// Under go1 what is printed to os.Stdout directly is discarded unless RELINK_FC_INVOKE_LOG is set; a log that was made
+// before, in setup, is not affected.
+func Main[H any](setup func(ctx context.Context) (H, error)) {
+	os.Exit(run(func(ctx context.Context) (any, error) { return setup(ctx) }))
 }
 
-func run(setup func(ctx context.Context) (Handler, error)) int {
+func run(setup func(ctx context.Context) (any, error)) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	c, err := readConfig(ctx, envconfig.OsLookuper())
 	log := newLogger(os.Stdout, c.LogLevel)
 	if err != nil {
-		log.Error("function not started", "error", err)
+		log.Error("function not started", logs.Err(err))
 		return 1
 	}
 	c.tune()
 	log = log.With(slog.String("function", c.Function))
 	handler, err := setup(context.WithValue(context.WithoutCancel(ctx), loggerKey{}, log))
-	if err == nil && handler == nil {
-		err = errors.New("setup returned no handler")
-	}
 	if err != nil {
-		log.Error("function not started", "error", err)
+		log.Error("function not started", logs.Err(err))
 		return 1
 	}
-	s := &server{config: c, handler: handler, log: log, print: os.Stdout}
+	s, err := newServer(c, handler, log, os.Stdout)
+	if err != nil {
+		log.Error("function not started", logs.Err(err))
+		return 1
+	}
 	if c.RuntimeAPI != "" {
 		err = s.poll(ctx)
 	} else {
 		err = s.listen(ctx)
 	}
 	if err != nil {
-		log.Error("function ended", "error", err)
+		log.Error("function ended", logs.Err(err))
 		return 1
 	}
 	return 0
@@ -74,7 +77,7 @@ func (s *server) listen(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.Background(), s.Drain)
 	defer cancel()
 	if err := web.Shutdown(drain); err != nil {
-		s.log.Warn("calls cut off", "error", err)
+		s.log.Warn("calls cut off", logs.Err(err))
 		web.Close()
 	}
 	<-failed // always http.ErrServerClosed now

@@ -9,6 +9,8 @@ import (
 
 	"github.com/aliyun/fc-runtime-go-sdk/fc"
 	"github.com/aliyun/fc-runtime-go-sdk/fccontext"
+
+	"relink/shared/logs"
 )
 
 // poll runs the handler under the Runtime API until ctx ends. The SDK's loop cannot be stopped, so it is left to end
@@ -63,7 +65,7 @@ func (s *server) poll(ctx context.Context) error {
 	select {
 	case <-idle:
 	case <-drain.Done():
-		s.log.Warn("calls cut off", "error", drain.Err())
+		s.log.Warn("calls cut off", logs.Err(drain.Err()))
 	}
 	return s.close(drain)
 }
@@ -81,9 +83,9 @@ func sdkContext(ctx context.Context) context.Context {
 
 // builtin runs one event of go1: an invocation, or an HTTP-trigger request in its JSON form.
 func (s *server) builtin(ctx context.Context, event []byte) (any, error) {
-	if h, ok := s.handler.(HTTPHandler); ok {
+	if s.web != nil {
 		if ev := webEventOf(event); ev != nil {
-			return s.webEvent(ctx, h, ev)
+			return s.webEvent(ctx, ev)
 		}
 	}
 	result, err := s.invoke(ctx, event)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"relink/shared/logs"
 )
 
 // maxEvent is the documented limit of a synchronous request body.
@@ -22,13 +24,27 @@ const maxEvent = 32 << 20
 // server is what both runtimes call.
 type server struct {
 	config
-	handler Handler
+	handler any          // for Initializer and Closer
+	events  Handler      // nil: only HTTP
+	web     http.Handler // nil: only events
 	log     *slog.Logger
 	print   io.Writer // of the invoke lines
 
 	closeOnce sync.Once
 	closeErr  error
 }
+
+func newServer(c config, handler any, log *slog.Logger, print io.Writer) (*server, error) {
+	s := &server{config: c, handler: handler, log: log, print: print}
+	s.events, _ = handler.(Handler)
+	s.web, _ = handler.(http.Handler)
+	if s.events == nil && s.web == nil {
+		return nil, fmt.Errorf("setup returned %T: neither a fcrun.Handler nor an http.Handler", handler)
+	}
+	return s, nil
+}
+
+var errNoEvents = errors.New("this function takes HTTP requests only")
 
 // ServeHTTP is the HTTP contract of custom runtimes. x-fc-control-path tells the service's own calls from those of an
 // HTTP trigger, whatever their path.
@@ -52,7 +68,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/pre-stop" && r.Method == http.MethodGet:
 		s.answer(ctx, w, nil, s.guard(ctx, func() error { return s.close(ctx) }))
 	default:
-		s.web(ctx, w, r)
+		s.request(ctx, w, r)
 	}
 }
 
@@ -84,8 +100,11 @@ func (s *server) invoke(ctx context.Context, event []byte) (result []byte, err e
 		defer fmt.Fprintf(s.print, "FC Invoke End RequestId: %s\n", id)
 	}
 	err = s.guard(ctx, func() error {
+		if s.events == nil {
+			return errNoEvents
+		}
 		var err error
-		result, err = s.handler.Invoke(ctx, event)
+		result, err = s.events.Invoke(ctx, event)
 		return err
 	})
 	return result, err
@@ -96,11 +115,11 @@ func (s *server) guard(ctx context.Context, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{p}
-			s.log.LogAttrs(ctx, slog.LevelError, "function panicked", slog.Any("reason", p), slog.String("stack", string(debug.Stack())))
+			s.log.LogAttrs(ctx, slog.LevelError, "function panicked", slog.Any(logs.FieldReason, p), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	if err = f(); err != nil {
-		s.log.LogAttrs(ctx, slog.LevelError, "function failed", slog.Any("error", err))
+		s.log.LogAttrs(ctx, slog.LevelError, "function failed", logs.Err(err))
 	}
 	return err
 }
@@ -142,14 +161,13 @@ func (s *server) answer(ctx context.Context, w http.ResponseWriter, result []byt
 	h["Content-Length"] = []string{strconv.Itoa(len(result))}
 	w.WriteHeader(status)
 	if _, err := w.Write(result); err != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "result not delivered", slog.Any("error", err))
+		s.log.LogAttrs(ctx, slog.LevelWarn, "result not delivered", logs.Err(err))
 	}
 }
 
-// web hands an HTTP-trigger request to the handler.
-func (s *server) web(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	h, ok := s.handler.(HTTPHandler)
-	if !ok {
+// request hands an HTTP-trigger request to the handler.
+func (s *server) request(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	if s.web == nil {
 		http.Error(w, "this function has no HTTP interface", http.StatusNotFound)
 		return
 	}
@@ -159,7 +177,7 @@ func (s *server) web(ctx context.Context, w http.ResponseWriter, r *http.Request
 		}
 	}
 	started := &startedWriter{ResponseWriter: w}
-	err := s.guard(ctx, func() error { h.ServeHTTP(started, r.WithContext(ctx)); return nil })
+	err := s.guard(ctx, func() error { s.web.ServeHTTP(started, r.WithContext(ctx)); return nil })
 	if err != nil {
 		if started.yes {
 			panic(http.ErrAbortHandler) // the caller must not take half a response for a whole one

@@ -50,13 +50,13 @@ func webEventOf(event []byte) *webEvent {
 	return &ev
 }
 
-func (s *server) webEvent(ctx context.Context, h HTTPHandler, ev *webEvent) (any, error) {
+func (s *server) webEvent(ctx context.Context, ev *webEvent) (any, error) {
 	r, err := ev.request(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &recorder{header: make(http.Header)}
-	if err := s.guard(ctx, func() error { h.ServeHTTP(w, r); return nil }); err != nil {
+	if err := s.guard(ctx, func() error { s.web.ServeHTTP(w, r); return nil }); err != nil {
 		return nil, err
 	}
 	reply := webReply{StatusCode: w.status, Headers: make(map[string]string, len(w.header)), Body: w.body.String()}
