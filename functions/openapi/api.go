@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"relink/shared/device/registry"
+	"relink/shared/iot"
+	"relink/shared/openapi"
+	"relink/shared/product"
+	"relink/shared/store"
+)
+
+// An api holds what the actions work with.
+type api struct {
+	products   *product.Service
+	devices    *registry.Registry
+	rows       store.Devices // for lists, which need no use case
+	properties store.Properties
+	commander  commander
+	ids        *ids
+	now        func() time.Time
+	region     string
+}
+
+// productKey reads the parameter ProductKey.
+func productKey(c *openapi.Call) (iot.ProductKey, error) {
+	key := c.Params.String("ProductKey")
+	if key == "" {
+		return "", openapi.Refusef(openapi.CodeNullProductKey, "ProductKey is empty")
+	}
+	if !iot.ValidProductKey(key) {
+		return "", openapi.Refusef(openapi.CodeBadProductKey, "ProductKey is malformed")
+	}
+	c.Device.ProductKey = iot.ProductKey(key)
+	return iot.ProductKey(key), nil
+}
+
+// product gets the product that the call names.
+func (a *api) product(ctx context.Context, c *openapi.Call) (*store.Product, error) {
+	pk, err := productKey(c)
+	if err != nil {
+		return nil, err
+	}
+	return a.products.Get(ctx, pk)
+}
+
+// device gets the device that the call names: by IotId, or else by ProductKey and DeviceName.
+func (a *api) device(ctx context.Context, c *openapi.Call) (*store.Device, error) {
+	id := c.Params.String("IotId")
+	if len(id) > 64 {
+		return nil, openapi.Refusef(openapi.CodeBadIotID, "IotId is malformed")
+	}
+	var ref iot.DeviceRef
+	if id == "" {
+		name := c.Params.String("DeviceName")
+		if c.Params.String("ProductKey") == "" && name == "" {
+			return nil, openapi.Refusef(openapi.CodeNoDevice, "neither IotId nor ProductKey and DeviceName are given")
+		}
+		pk, err := productKey(c)
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			return nil, openapi.Refusef(openapi.CodeNullDeviceName, "DeviceName is empty")
+		}
+		if !iot.ValidDeviceName(name) {
+			return nil, openapi.Refusef(openapi.CodeBadDeviceName, "DeviceName is malformed")
+		}
+		ref = iot.DeviceRef{ProductKey: pk, DeviceName: iot.DeviceName(name)}
+		c.Device = ref
+	}
+	d, err := a.devices.Find(ctx, iot.IotID(id), ref)
+	if err != nil {
+		if iot.Is(err, iot.DeviceNotFound) && id == "" {
+			if _, err := a.products.Get(ctx, ref.ProductKey); err != nil {
+				return nil, err
+			}
+		}
+		return nil, err
+	}
+	c.Device = d.Ref
+	return d, nil
+}
+
+// page reads CurrentPage and PageSize. Without defaults (0) both are required by the table.
+func page(c *openapi.Call, defaultSize, maxSize int) (number, size int, err error) {
+	if number, err = c.Params.Int("CurrentPage", 1); err != nil {
+		return 0, 0, err
+	}
+	if size, err = c.Params.Int("PageSize", defaultSize); err != nil {
+		return 0, 0, err
+	}
+	if number < 1 || size < 1 || size > maxSize || number > 1_000_000_000/size {
+		return 0, 0, openapi.Refusef(openapi.CodePage, "CurrentPage is at least 1 and PageSize 1 to %d", maxSize)
+	}
+	return number, size, nil
+}
+
+// pages is how many pages of a size hold so many.
+func pages(total, size int) int { return (total + size - 1) / size }
+
+// list makes a list that encodes as [] if it is empty.
+func list[T any](n int, item func(i int) T) []T {
+	l := make([]T, 0, n)
+	for i := range n {
+		l = append(l, item(i))
+	}
+	return l
+}

@@ -1,0 +1,59 @@
+// Openapi is the function that serves the vendor's OpenAPI ("Iot", 2018-01-20) to applications: their SDKs need another
+// endpoint and nothing else. It is an HTTP function; callers sign as they did, with the access keys of RELINK_API_KEYS. What
+// goes down to a device goes through the function `command`.
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"relink/functions/internal/fcrun"
+	"relink/shared/config"
+	"relink/shared/fc"
+	"relink/shared/openapi"
+	"relink/shared/store"
+)
+
+// Config is the function's environment.
+type Config struct {
+	Cloud config.Cloud
+	Store config.Store
+	Keys  openapi.Keys `env:"RELINK_API_KEYS"` // id:secret, several with commas: who may call the API
+}
+
+func main() { fcrun.Main(newHandler) }
+
+func newHandler(ctx context.Context) (fcrun.Handler, error) {
+	var cfg Config
+	if err := config.Read(&cfg); err != nil {
+		return nil, err
+	}
+	tables, err := openTables(cfg)
+	if err != nil {
+		return nil, err
+	}
+	client, err := fc.New(fc.Config{Endpoint: cfg.Cloud.FCEndpoint, Region: cfg.Cloud.Region, AccessKeyID: cfg.Cloud.AccessKeyID,
+		Secret: cfg.Cloud.AccessKeySecret, SecurityToken: cfg.Cloud.SecurityToken, Prefix: cfg.Cloud.FunctionPrefix})
+	if err != nil {
+		return nil, err
+	}
+	log := fcrun.Logger(ctx)
+	if cfg.Keys.Len() == 0 {
+		log.Error("no access keys (RELINK_API_KEYS): every call will be refused")
+	}
+	var audit sink = noSink{}
+	if cfg.Cloud.SLSEndpoint != "" {
+		audit = newSLSSink(cfg.Cloud)
+	}
+	return handler{assemble(parts{tables: tables, commander: fcCommander{client}, sink: audit, keys: cfg.Keys, region: cfg.Cloud.Region,
+		now: time.Now, log: log})}, nil
+}
+
+func openTables(cfg Config) (tables, error) {
+	s, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
+	if err != nil {
+		return tables{}, fmt.Errorf("tables: %w", err)
+	}
+	return tables{s.Products(), s.Devices(), s.Sessions(), s.Nodes(), s.Properties(), s.Applications()}, nil
+}

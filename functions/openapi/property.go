@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"relink/shared/alink"
+	"relink/shared/downlink"
+	"relink/shared/iot"
+	"relink/shared/openapi"
+	"relink/shared/product"
+	"relink/shared/store"
+	"relink/shared/topic"
+	"relink/shared/tsl"
+)
+
+type messageID struct {
+	MessageID string `json:"MessageId"`
+}
+
+// thing gets the device of a call that sends it something, with its product and the model in force, and makes sure that the
+// device has ever been there.
+func (a *api) thing(ctx context.Context, c *openapi.Call) (*store.Device, *store.Product, *tsl.Model, error) {
+	d, err := a.device(ctx, c)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p, err := a.products.Get(ctx, d.Ref.ProductKey)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m, err := product.Published(p, "")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if p.DataFormat == 0 {
+		return nil, nil, nil, openapi.Refusef(openapi.CodeNotSupported, "the product's data format is custom, and there is no parsing script to write it")
+	}
+	s, err := a.devices.State(ctx, d)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if s.Session == nil {
+		return nil, nil, nil, iot.Errorf(iot.DeviceNeverSeen, "the device has never connected")
+	}
+	return d, p, m.Model, nil
+}
+
+// qos reads the parameter Qos.
+func qos(c *openapi.Call) (byte, error) {
+	q, err := c.Params.Int("Qos", 0)
+	if err != nil || q != 0 && q != 1 {
+		return 0, openapi.Invalid("Qos")
+	}
+	return byte(q), nil
+}
+
+func (a *api) setDeviceProperty(ctx context.Context, c *openapi.Call) (any, error) {
+	q, err := qos(c)
+	if err != nil {
+		return nil, err
+	}
+	items := c.Params.String("Items")
+	switch {
+	case items == "":
+		return nil, openapi.Refusef("iot.device.NullDevicePropertiesString", "Items is empty")
+	case !json.Valid([]byte(items)) || items[0] != '{':
+		return nil, openapi.Refusef("iot.device.InvalidFormattedDevicePropertiesString", "Items is not a JSON object")
+	case emptyObject(items):
+		return nil, openapi.Refusef("iot.device.NoneDeviceProperties", "Items names no property")
+	}
+	d, p, m, err := a.thing(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	params, err := tsl.CheckSet(m, []byte(items), tsl.Mode(p.ValidateType))
+	if err != nil {
+		return nil, err
+	}
+	id := a.ids.request()
+	c.MessageID = id
+	_, err = publish(ctx, a.commander, &downlink.Publish{
+		ProductKey: d.Ref.ProductKey, DeviceName: d.Ref.DeviceName, MessageID: id, Topic: topic.PropertySetTopic(d.Ref), QoS: q,
+		Payload: alink.AppendRequest(nil, "thing.service.property.set", id, params, alink.VersionService),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return dataAnswer[messageID]{messageID{id}}, nil
+}
+
+func emptyObject(s string) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal([]byte(s), &members) == nil && len(members) == 0
+}
+
+type propertyStatus struct {
+	DataType   tsl.Kind
+	Identifier string
+	Name       string
+	Time       string `json:",omitempty"`
+	Unit       string `json:",omitempty"`
+	Value      string `json:",omitempty"`
+}
+
+func (a *api) queryDevicePropertyStatus(ctx context.Context, c *openapi.Call) (any, error) {
+	if err := defaultBlock(c); err != nil {
+		return nil, err
+	}
+	d, err := a.device(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.products.Get(ctx, d.Ref.ProductKey)
+	if err != nil {
+		return nil, err
+	}
+	m, err := product.Published(p, "")
+	if err != nil {
+		return nil, err
+	}
+	latest, err := a.properties.Latest(ctx, d.Ref)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]store.Value, len(latest))
+	for _, v := range latest {
+		values[v.Identifier] = v
+	}
+	var answer dataAnswer[struct {
+		List struct{ PropertyStatusInfo []propertyStatus }
+	}]
+	answer.Data.List.PropertyStatusInfo = list(len(m.Properties), func(i int) propertyStatus {
+		p := &m.Properties[i]
+		s := propertyStatus{DataType: p.Type.Kind, Identifier: p.Identifier, Name: p.Name, Unit: p.Type.Unit}
+		if v, ok := values[p.Identifier]; ok {
+			s.Time, s.Value = strconv.FormatInt(v.Time, 10), text(v.JSON)
+		}
+		return s
+	})
+	return answer, nil
+}
+
+// text is how this API gives values: as strings, those of text and dates without their quotation marks.
+func text(value json.RawMessage) string {
+	var s string
+	if len(value) > 0 && value[0] == '"' && json.Unmarshal(value, &s) == nil {
+		return s
+	}
+	return string(value)
+}
+
+type propertyValue struct{ Time, Value string }
+
+type propertyHistory struct {
+	List      struct{ PropertyInfo []propertyValue }
+	NextTime  int64 `json:",omitempty"`
+	NextValid bool
+}
+
+func (a *api) queryDevicePropertyData(ctx context.Context, c *openapi.Call) (any, error) {
+	asc, err := c.Params.Int("Asc", 0)
+	if err != nil || asc != 0 && asc != 1 {
+		return nil, openapi.Invalid("Asc")
+	}
+	size, err := c.Params.Int("PageSize", 0)
+	if err != nil {
+		return nil, err
+	}
+	if size < 1 || size > 50 {
+		return nil, openapi.Refusef(openapi.CodePage, "PageSize is 1 to 50")
+	}
+	from, err := c.Params.Int64("StartTime", 0)
+	if err != nil {
+		return nil, err
+	}
+	to, err := c.Params.Int64("EndTime", 0)
+	if err != nil {
+		return nil, err
+	}
+	if from > to { // equal they are when the last page holds one value, and the caller did as NextTime says
+		return nil, openapi.Refusef("iot.device.InvalidTimeBucket", "StartTime must be before EndTime")
+	}
+	d, err := a.device(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.products.Get(ctx, d.Ref.ProductKey)
+	if err != nil {
+		return nil, err
+	}
+	m, err := product.Published(p, "")
+	if err != nil {
+		return nil, err
+	}
+	identifier := c.Params.String("Identifier")
+	if _, ok := m.Property(identifier); !ok {
+		return nil, iot.Errorf(iot.NotInModel, "the thing model has no property %s", identifier)
+	}
+	values, next, err := a.properties.History(ctx, d.Ref, identifier, from, to, asc == 1, size)
+	if err != nil {
+		return nil, err
+	}
+	h := propertyHistory{NextTime: next, NextValid: next != 0}
+	h.List.PropertyInfo = list(len(values), func(i int) propertyValue {
+		return propertyValue{strconv.FormatInt(values[i].Time, 10), text(values[i].JSON)}
+	})
+	return dataAnswer[propertyHistory]{h}, nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+
+	"relink/shared/downlink"
+	"relink/shared/iot"
+	"relink/shared/openapi"
+	"relink/shared/store"
+	"relink/shared/topic"
+)
+
+// maxPayload bounds a published message ("Quotas", MQTT).
+const maxPayload = 256 << 10
+
+func (a *api) pub(ctx context.Context, c *openapi.Call) (any, error) {
+	q, err := qos(c)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := content(c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.product(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	name := c.Params.String("TopicFullName")
+	dev, err := pubTopic(p, name)
+	if err != nil {
+		return nil, err
+	}
+	c.Device = dev
+	if _, err := a.devices.Find(ctx, "", dev); err != nil {
+		return nil, err
+	}
+	id := a.ids.message()
+	c.MessageID = id
+	_, err = publish(ctx, a.commander, &downlink.Publish{
+		ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, MessageID: id, Topic: name, Payload: payload, QoS: q,
+	})
+	// Success means accepted, not delivered ("Pub"). With QoS 1, though, the caller expects a message to be kept for a device
+	// that is away; as nothing keeps it here, the caller is told.
+	if iot.Is(err, iot.SubscriptionNone) || q == 0 && iot.Is(err, iot.DeviceOffline) {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return messageID{id}, nil
+}
+
+// content reads the parameter MessageContent.
+func content(c *openapi.Call) ([]byte, error) {
+	s := c.Params.String("MessageContent")
+	if s == "" {
+		return nil, openapi.Refusef("iot.messagebroker.NullMessageContent", "MessageContent is empty")
+	}
+	payload, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return nil, openapi.Refusef("iot.messagebroker.MessageContentIsNotBase64Encode", "MessageContent is not Base64")
+	}
+	if len(payload) > maxPayload {
+		return nil, openapi.Refusef(openapi.CodePublishFailed, "a message has at most %d bytes", maxPayload)
+	}
+	return payload, nil
+}
+
+// pubTopic finds the device that a topic addresses: /${pk}/${dn}/user/…, in a class of the product that devices may subscribe.
+func pubTopic(p *store.Product, name string) (iot.DeviceRef, error) {
+	var none iot.DeviceRef
+	if name == "" {
+		return none, openapi.Refusef("iot.messagebroker.NullTopicName", "TopicFullName is empty")
+	}
+	if len(name) > topic.MaxLength || strings.Count(name, "/") > topic.MaxSlashes || strings.ContainsAny(name, "+#\x00") || !strings.HasPrefix(name, "/") {
+		return none, openapi.Refusef("iot.messagebroker.InvalidFormattedTopicName", "TopicFullName is malformed")
+	}
+	levels := strings.SplitN(name[1:], "/", 3)
+	switch levels[0] {
+	case "broadcast":
+		return none, openapi.Refusef(openapi.CodeNotSupported, "broadcast topics are not supported")
+	case "sys", "shadow", "ota", "ext":
+		return none, openapi.Refusef(openapi.CodePublishFailed, "Pub is for custom topics; properties and services have actions of their own")
+	}
+	if len(levels) < 3 || levels[2] == "" || !iot.ValidDeviceName(levels[1]) {
+		return none, openapi.Refusef("iot.messagebroker.InvalidFormattedTopicName", "TopicFullName is not /${ProductKey}/${DeviceName}/user/…")
+	}
+	if levels[0] != string(p.Key) {
+		return none, openapi.Refusef("iot.messagebroker.InvalidFormattedTopicName", "TopicFullName does not begin with the ProductKey")
+	}
+	for _, class := range p.Topics {
+		if class.Subscribe && topic.Match(class.Filter, levels[2]) {
+			return iot.DeviceRef{ProductKey: p.Key, DeviceName: iot.DeviceName(levels[1])}, nil
+		}
+	}
+	return none, openapi.Refusef(openapi.CodePublishFailed, "the product has no topic class %s that devices may subscribe", levels[2])
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"relink/shared/iot"
+	"relink/shared/openapi"
+)
+
+// actions is the table of what this function serves; what is not in it is answered InvalidAction.NotFound. Limits are the
+// documented calls per second.
+func (a *api) actions() openapi.Table {
+	product, model, device, thing := openapi.ProductCodes, openapi.ModelCodes, openapi.DeviceCodes, openapi.ThingCodes
+	pk := []string{"ProductKey"}
+	with := func(names ...string) []string { return append(names, "ProductKey") }
+	const attrStatus, attrHistory, invoke = "iot.device.QueryDeviceAttrStatusFailed", "iot.device.QueryDeviceAttrDataHistoryFailed", "iot.device.InvokeThingServiceFailed"
+
+	return openapi.NewTable(
+		&openapi.Action{Name: "CreateProduct", Required: []string{"NodeType", "ProductName"}, Limit: 50, Codes: product, Handle: a.createProduct},
+		&openapi.Action{Name: "UpdateProduct", Required: with("ProductName"), Limit: 10, Codes: product, Handle: a.updateProduct},
+		&openapi.Action{Name: "QueryProduct", Required: pk, Limit: 50, Codes: product, Handle: a.queryProduct},
+		&openapi.Action{Name: "QueryProductList", Required: []string{"CurrentPage", "PageSize"}, Limit: 50, Codes: product, Handle: a.queryProductList},
+		&openapi.Action{Name: "DeleteProduct", Required: pk, Limit: 500, Codes: product, Handle: a.deleteProduct},
+
+		&openapi.Action{Name: "CreateThingModel", Required: pk, Limit: 5, Codes: model, Handle: a.createThingModel},
+		&openapi.Action{Name: "UpdateThingModel", Required: pk, Limit: 5, Codes: model, Handle: a.updateThingModel},
+		&openapi.Action{Name: "DeleteThingModel", Required: pk, Limit: 5, Codes: model, Handle: a.deleteThingModel,
+			Special: map[iot.Kind]string{iot.NotInModel: "iot.prod.QueryProductAbilitiesFailed"}},
+		&openapi.Action{Name: "QueryThingModel", Required: pk, Limit: 10, Codes: model, Handle: a.queryThingModel},
+		&openapi.Action{Name: "QueryThingModelPublished", Required: pk, Limit: 10, Codes: model, Handle: a.queryThingModelPublished},
+		&openapi.Action{Name: "PublishThingModel", Required: pk, Limit: 5, Codes: model, Handle: a.publishThingModel,
+			Special: map[iot.Kind]string{iot.InvalidParams: openapi.CodeFormat, iot.AlreadyExists: openapi.CodeFormat}},
+		&openapi.Action{Name: "GetThingModelTsl", Required: pk, Codes: model, Handle: a.getThingModelTSL},
+		&openapi.Action{Name: "GetThingModelTslPublished", Required: pk, Limit: 20, Codes: model, Handle: a.getThingModelTSLPublished},
+		&openapi.Action{Name: "ImportThingModelTsl", Required: pk, Limit: 5, Codes: model, Handle: a.importThingModelTSL},
+		&openapi.Action{Name: "ListThingModelVersion", Required: pk, Limit: 10, Codes: model, Handle: a.listThingModelVersion},
+
+		&openapi.Action{Name: "RegisterDevice", Required: pk, Limit: 30, Codes: device, Handle: a.registerDevice},
+		&openapi.Action{Name: "BatchRegisterDevice", Required: with("Count"), Limit: 10, Codes: device, Handle: a.batchRegisterDevice},
+		&openapi.Action{Name: "BatchCheckDeviceNames", Required: pk, Limit: 10, Codes: device, Handle: a.batchCheckDeviceNames},
+		&openapi.Action{Name: "BatchRegisterDeviceWithApplyId", Required: with("ApplyId"), Limit: 500, Codes: device, Handle: a.batchRegisterDeviceWithApplyID},
+		&openapi.Action{Name: "QueryBatchRegisterDeviceStatus", Required: with("ApplyId"), Limit: 30, Codes: device, Handle: a.queryBatchRegisterDeviceStatus},
+		&openapi.Action{Name: "QueryPageByApplyId", Required: []string{"ApplyId"}, Limit: 50, Codes: device, Handle: a.queryPageByApplyID},
+		&openapi.Action{Name: "QueryDevice", Required: pk, Limit: 50, Codes: device, Handle: a.queryDevice},
+		&openapi.Action{Name: "QueryDeviceDetail", Limit: 50, Codes: device, Handle: a.queryDeviceDetail},
+		&openapi.Action{Name: "QueryDeviceInfo", Codes: device, Handle: a.queryDeviceInfo},
+		&openapi.Action{Name: "BatchQueryDeviceDetail", Required: with("DeviceName"), Limit: 5, Codes: device, Handle: a.batchQueryDeviceDetail},
+		&openapi.Action{Name: "GetDeviceStatus", Limit: 500, Codes: device, Handle: a.getDeviceStatus},
+		&openapi.Action{Name: "BatchGetDeviceState", Limit: 50, Codes: device, Handle: a.batchGetDeviceState},
+		&openapi.Action{Name: "DeleteDevice", Limit: 50, Codes: device, Handle: a.deleteDevice,
+			Special: map[iot.Kind]string{iot.Internal: "iot.device.DeleteDeviceFailed"}},
+		&openapi.Action{Name: "DisableThing", Limit: 500, Codes: device, Handle: a.disableThing,
+			Special: map[iot.Kind]string{iot.Internal: "iot.device.DisableDeviceFailed"}},
+		&openapi.Action{Name: "EnableThing", Limit: 500, Codes: device, Handle: a.enableThing,
+			Special: map[iot.Kind]string{iot.Internal: "iot.device.EnableDeviceFailed"}},
+
+		&openapi.Action{Name: "SetDeviceProperty", Required: []string{"Items"}, Limit: 500, Codes: thing, Handle: a.setDeviceProperty},
+		&openapi.Action{Name: "QueryDevicePropertyStatus", Limit: 200, Codes: thing, Handle: a.queryDevicePropertyStatus,
+			Special: map[iot.Kind]string{iot.ModelNotFound: attrStatus}},
+		&openapi.Action{Name: "QueryDevicePropertyData", Required: []string{"Asc", "EndTime", "Identifier", "PageSize", "StartTime"}, Limit: 50, Codes: thing,
+			Handle: a.queryDevicePropertyData, Special: map[iot.Kind]string{iot.ModelNotFound: attrHistory, iot.NotInModel: attrHistory}},
+		&openapi.Action{Name: "InvokeThingService", Required: []string{"Args", "Identifier"}, Limit: 500, Codes: thing, Handle: a.invokeThingService,
+			Special: map[iot.Kind]string{iot.InvalidParams: invoke, iot.NotInModel: invoke, iot.NotPermitted: invoke, iot.QuotaExceeded: invoke}},
+		&openapi.Action{Name: "Pub", Required: with("MessageContent", "TopicFullName"), Limit: 1600, Codes: openapi.MessageCodes, Handle: a.pub},
+	)
+}
