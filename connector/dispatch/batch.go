@@ -90,6 +90,7 @@ func (l *lane) invoke(ctx context.Context) {
 	limit := min(l.f.timeout, time.Duration(last-start))
 	ictx, cancel := context.WithTimeout(ctx, limit)
 	res, err := l.d.invoker.Invoke(ictx, l.f.name, l.event)
+	late := ictx.Err() != nil && ctx.Err() == nil
 	cancel()
 	if cap(l.event) > keepBytes {
 		l.event = nil
@@ -99,9 +100,9 @@ func (l *lane) invoke(ctx context.Context) {
 	l.f.counters.batches.Add(1)
 
 	if err != nil {
-		l.failed(ctx, err, res.RequestID)
+		l.failed(ctx, err, res.RequestID, late)
 	} else if results, err := decode(res.Body, len(l.batch)); err != nil {
-		l.functionFailed(ctx, err, res.RequestID, false)
+		l.functionFailed(ctx, err, res.RequestID, raised)
 	} else {
 		l.answered(start, results)
 	}

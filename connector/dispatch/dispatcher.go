@@ -184,13 +184,17 @@ func (d *Dispatcher) Submit(ctx context.Context, function string, r record.Recor
 	}
 	now := d.now()
 	it := item{rec: r, done: done, hash: hash, size: size, shared: shared, queued: now, deadline: now + int64(f.Deadline)}
-	// The high bits: stored keys and other users of the hash take the low ones.
-	l := f.lanes[(uint64(hash)*uint64(len(f.lanes)))>>32]
+	l := f.lanes[laneOf(hash, len(f.lanes))]
 	if err := l.submit(ctx, &it); err != nil {
 		d.budget.give(&f.reserve, size, shared)
 		return err
 	}
 	return nil
+}
+
+// laneOf spreads hashes over lanes; mixed once more, because FNV-1a leaves names that differ in their last character close.
+func laneOf(hash uint32, lanes int) int {
+	return int(uint64(hash*0x9e3779b1) * uint64(lanes) >> 32)
 }
 
 // recordSize is what a record counts for in batches and budgets: its bytes, and what it costs to keep them.

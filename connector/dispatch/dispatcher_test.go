@@ -111,6 +111,20 @@ func TestLanesRunBesideEachOther(t *testing.T) {
 	})
 }
 
+func TestLanesAreEven(t *testing.T) {
+	t.Parallel()
+	const lanes, devices = 8, 1600
+	var load [lanes]int
+	for i := range devices {
+		load[laneOf(device(i).Hash(), lanes)]++
+	}
+	for i, n := range load {
+		if n < devices/lanes*3/4 || n > devices/lanes*5/4 {
+			t.Errorf("lane %d has %d of %d devices", i, n, devices)
+		}
+	}
+}
+
 func TestResultsGoByIndex(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -37,7 +37,8 @@ type trouble struct {
 	// with no others.
 	segment   uint32
 	crashed   bool // it has had its second try in company after a process exit
-	alone     int  // failures with nobody else in the batch
+	failures  int  // of the function, with nobody else in the batch
+	hangs     int  // attempts without an answer, with nobody else in the batch
 	suspectAt int64
 	retries   int
 	last      error
@@ -127,10 +128,27 @@ func (l *lane) giveUp(it *item) {
 	l.finish(it, record.Result{}, u)
 }
 
-// failed deals with an invocation that has no result.
-func (l *lane) failed(ctx context.Context, err error, requestID string) {
-	if e, ok := errors.AsType[*fc.Error](err); ok && (e.FunctionFailed() || e.TooLarge()) {
-		l.functionFailed(ctx, err, requestID, e.Exited())
+// A manner is how a function failed.
+type manner int
+
+const (
+	raised manner = iota // it said so, or its answer is none
+	exited               // its process ended, perhaps for no fault of the batch
+	hung                 // no answer within the time of an attempt: the function, or the network
+)
+
+// failed deals with an invocation that has no result; late says that the time of the attempt was up.
+func (l *lane) failed(ctx context.Context, err error, requestID string, late bool) {
+	e, ok := errors.AsType[*fc.Error](err)
+	switch {
+	case late:
+		l.functionFailed(ctx, err, requestID, hung)
+		return
+	case ok && e.Exited():
+		l.functionFailed(ctx, err, requestID, exited)
+		return
+	case ok && (e.FunctionFailed() || e.TooLarge()):
+		l.functionFailed(ctx, err, requestID, raised)
 		return
 	}
 	// The service: everything stays as it is, and the lane pauses. That the function may have done its work does not matter,
@@ -154,7 +172,7 @@ func (l *lane) failed(ctx context.Context, err error, requestID string) {
 }
 
 // functionFailed narrows down which record the function cannot digest.
-func (l *lane) functionFailed(ctx context.Context, err error, requestID string, exited bool) {
+func (l *lane) functionFailed(ctx context.Context, err error, requestID string, how manner) {
 	now := l.d.now()
 	l.service = 0
 	l.streak++
@@ -165,12 +183,21 @@ func (l *lane) functionFailed(ctx context.Context, err error, requestID string, 
 	}
 	back := l.spare[:0]
 	switch {
+	case n == 1 && how == hung: // no proof against the record
+		t := l.batch[0].troubled()
+		t.hangs++
+		t.last, t.notBefore = err, now+pause(t.hangs)
+		if t.segment == 0 {
+			l.segment++
+			t.segment = l.segment
+		}
+		back = append(back, l.batch[0])
 	case n == 1:
 		if it := &l.batch[0]; !l.suspect(ctx, it, err, now) {
 			back = append(back, *it)
 		}
-	case exited && !l.batch[0].troubled().crashed:
-		// Perhaps the instance was killed for no fault of the batch: once more as it is.
+	case how == exited && !l.batch[0].troubled().crashed:
+		// Once more as it is.
 		l.segment++
 		again := now + backoff(2)
 		for i := range l.batch {
@@ -202,20 +229,25 @@ func (l *lane) functionFailed(ctx context.Context, err error, requestID string, 
 func (l *lane) suspect(ctx context.Context, it *item, err error, now int64) bool {
 	t := it.troubled()
 	t.last = err
-	t.alone++
-	if t.alone == 1 {
+	t.failures++
+	if t.failures == 1 {
 		l.segment++
 		t.segment = l.segment // alone from now on
 		t.suspectAt = now
 		l.f.health.suspected()
 	}
-	if t.alone >= condemnAfter && l.f.health.condemns(t.suspectAt, now) && l.d.deadLetters != nil {
+	if t.failures >= condemnAfter && l.f.health.condemns(t.suspectAt, now) && l.d.deadLetters != nil {
 		if l.bury(ctx, it, err) {
 			return true
 		}
 	}
-	t.notBefore = now + int64(suspectPause<<min(t.alone-1, 4)) + rand.Int64N(int64(suspectPause/2))
+	t.notBefore = now + pause(t.failures)
 	return false
+}
+
+// pause is the time before a record that failed alone for the nth time is tried again, in nanoseconds.
+func pause(n int) int64 {
+	return int64(suspectPause<<min(n-1, 4)) + rand.Int64N(int64(suspectPause/2))
 }
 
 // bury stores a poisonous record as a dead letter and answers it; it reports whether it could.

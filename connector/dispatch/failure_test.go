@@ -391,3 +391,31 @@ func TestDeadLetterNotStored(t *testing.T) {
 		})
 	}
 }
+
+// TestHangingRecord: a record under which the function hangs, past the time of an attempt, is singled out like one that it raises on,
+// but not put aside: it may have been the network.
+func TestHangingRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fn := &fakeFunction{takes: time.Millisecond, hangs: "hang"}
+		b := start(t, fn, Lane{}, func(o *Options) { o.InvokeTimeout = time.Second })
+		b.post(1000, "first")
+		synctest.Wait()
+		for i := range 64 {
+			if i == 20 {
+				b.post(1001, "hang")
+			}
+			b.post(i, fmt.Sprintf("good%d", i))
+		}
+		b.drain(2 * time.Minute)
+		for i := range 64 {
+			b.wantCode(fmt.Sprintf("good%d", i), 200)
+		}
+		if o := b.decided("hang"); !errors.Is(o.err, ErrUndecided) {
+			t.Errorf("outcome %+v", o)
+		}
+		if len(b.letters.kept) != 0 {
+			t.Error("dead letter of a record without a proof")
+		}
+	})
+}

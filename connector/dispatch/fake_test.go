@@ -20,6 +20,7 @@ import (
 // A fakeFunction is an Invoker that does what a script says with each batch.
 type fakeFunction struct {
 	takes  time.Duration // fake time of an invocation
+	hangs  string        // with a record of this payload it takes an hour
 	script func(call int, b record.Batch) ([]record.Result, error)
 
 	mu    sync.Mutex
@@ -44,9 +45,13 @@ func (f *fakeFunction) Invoke(ctx context.Context, _ string, event []byte) (fc.R
 		f.busy--
 		f.mu.Unlock()
 	}()
-	if f.takes > 0 {
+	takes := f.takes
+	if f.hangs != "" && has(b, f.hangs) {
+		takes = time.Hour
+	}
+	if takes > 0 {
 		select {
-		case <-time.After(f.takes):
+		case <-time.After(takes):
 		case <-ctx.Done():
 			return fc.Result{}, &fc.Error{Err: ctx.Err()}
 		}

@@ -117,4 +117,6 @@ func (d *Dispatcher) register(r prometheus.Registerer) {
 	}
 	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "relink", Subsystem: "dispatch", Name: "shared_bytes",
 		Help: "Bytes accepted and not decided, of what all functions share."}, func() float64 { return float64(d.budget.shared.used.Load()) }))
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "relink", Subsystem: "dispatch", Name: "budget_waiting",
+		Help: "Records that wait for bytes to be accepted."}, func() float64 { return float64(d.budget.waiting.Load()) }))
 }
