@@ -10,7 +10,6 @@ import (
 	"github.com/alibabacloud-go/tea/tea"
 
 	"relink/shared/iot"
-	"relink/shared/store"
 )
 
 func (s *system) batchStatus(t *testing.T, pk string, id *int64) *sdk.QueryBatchRegisterDeviceStatusResponseBody {
@@ -128,23 +127,32 @@ func TestBatchIsCarriedOn(t *testing.T) {
 	s := newSystem(t)
 	ctx := context.Background()
 	pk := s.emptyProduct(t, "batches")
-	const at = 1550628969000
-	app := &store.Application{ID: 77, ProductKey: iot.ProductKey(pk), Names: []iot.DeviceName{"made", "todo", "alien"}, Status: "CREATE", CreatedAt: at}
+	checked := must[*sdk.BatchCheckDeviceNamesResponse](t)(s.BatchCheckDeviceNames(&sdk.BatchCheckDeviceNamesRequest{ProductKey: &pk, DeviceName: tea.StringSlice([]string{"made", "todo", "alien"})})).Body.Data.ApplyId
+	app, err := s.store.Applications().Get(ctx, tea.Int64Value(checked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := *app
+	done.Names = []iot.DeviceName{"made"}
+	if err := s.store.Applications().Put(ctx, &done); err != nil {
+		t.Fatal(err)
+	}
+	must[*sdk.BatchRegisterDeviceWithApplyIdResponse](t)(s.BatchRegisterDeviceWithApplyId(&sdk.BatchRegisterDeviceWithApplyIdRequest{ProductKey: &pk, ApplyId: checked}))
+	before, err := s.store.Devices().Get(ctx, iot.DeviceRef{ProductKey: app.ProductKey, DeviceName: "made"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.thing(t, pk, "alien")
+	app.Status = "CREATE" // as if time had run out after the first
 	if err := s.store.Applications().Put(ctx, app); err != nil {
 		t.Fatal(err)
 	}
-	for name, created := range map[iot.DeviceName]int64{"made": at, "alien": at - 1} {
-		d := &store.Device{Ref: iot.DeviceRef{ProductKey: app.ProductKey, DeviceName: name}, IotID: iot.IotID("iot-" + name), Secret: "s", CreatedAt: created}
-		if err := s.store.Devices().Create(ctx, d); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b := s.batchStatus(t, pk, tea.Int64(77))
+	b := s.batchStatus(t, pk, checked)
 	if tea.StringValue(b.Data.Status) != "CREATE_FAILED" || !slices.Equal(tea.StringSliceValue(b.Data.InvalidList.Name), []string{"alien"}) {
 		t.Error(b)
 	}
 	made, err := s.store.Devices().Get(ctx, iot.DeviceRef{ProductKey: app.ProductKey, DeviceName: "made"})
-	if err != nil || made.IotID != "iot-made" {
+	if err != nil || *made != *before {
 		t.Errorf("made again: %+v, %v", made, err)
 	}
 	if _, err := s.store.Devices().Get(ctx, iot.DeviceRef{ProductKey: app.ProductKey, DeviceName: "todo"}); err != nil {

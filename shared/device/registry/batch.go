@@ -3,7 +3,9 @@ package registry
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -105,7 +107,7 @@ func (r *Registry) Application(ctx context.Context, pk iot.ProductKey, id int64)
 // run registers what is not registered yet. A function has no background, so the work is done within the call; what does not
 // fit into the time leaves the status CREATE, and the next question for the status carries on, as an application that polls
 // asks until it hears CREATE_SUCCESS. Two callers may do so at once, and one may come to an end half-way, without harm: a name
-// is created once, and a device is this application's if it was created at the application's own time.
+// is created once, and a device is this application's if it has the IotId that the application gives to its name.
 func (r *Registry) run(ctx context.Context, a *store.Application, resumed bool) error {
 	deadline := r.now().Add(batchTime)
 	todo := make([]int, len(a.Names))
@@ -123,7 +125,7 @@ func (r *Registry) run(ctx context.Context, a *store.Application, resumed bool) 
 			if d == nil {
 				todo = append(todo, i)
 			} else {
-				taken[i] = d.CreatedAt != a.CreatedAt
+				taken[i] = d.IotID != batchIotID(a.ID, d.Ref)
 			}
 		}
 	}
@@ -140,7 +142,7 @@ func (r *Registry) run(ctx context.Context, a *store.Application, resumed bool) 
 				return nil
 			}
 			ref := iot.DeviceRef{ProductKey: a.ProductKey, DeviceName: a.Names[i]}
-			_, err := r.create(work, ref, "", a.CreatedAt)
+			err := r.create(work, &store.Device{Ref: ref, IotID: batchIotID(a.ID, ref), CreatedAt: a.CreatedAt})
 			if !iot.Is(err, iot.AlreadyExists) {
 				return err
 			}
@@ -148,7 +150,7 @@ func (r *Registry) run(ctx context.Context, a *store.Application, resumed bool) 
 			if err != nil {
 				return err
 			}
-			taken[i] = d.CreatedAt != a.CreatedAt
+			taken[i] = d.IotID != batchIotID(a.ID, ref)
 			return nil
 		})
 	}
@@ -180,7 +182,7 @@ func (r *Registry) Registered(ctx context.Context, a *store.Application, offset,
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(found, func(d *store.Device) bool { return d == nil || d.CreatedAt != a.CreatedAt }), nil
+	return slices.DeleteFunc(found, func(d *store.Device) bool { return d == nil || d.IotID != batchIotID(a.ID, d.Ref) }), nil
 }
 
 // devices gets the devices of an application, nil where there is none.
@@ -210,4 +212,14 @@ func (r *Registry) newApplication(pk iot.ProductKey, names []iot.DeviceName, sta
 	rand.Read(b[:])
 	at := r.now().UnixMilli()
 	return &store.Application{ID: at*1000 + int64(binary.BigEndian.Uint16(b[:])%1000), ProductKey: pk, Names: names, Status: status, CreatedAt: at}
+}
+
+// batchIotID is the IotId that a batch gives to a device: the same whenever it is asked, and nobody else's.
+func batchIotID(application int64, ref iot.DeviceRef) iot.IotID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%s", application, ref))
+	id := make([]byte, iotIDRandom)
+	for i := range id {
+		id[i] = alphanumerics[sum[i]%62]
+	}
+	return iot.IotID(id) + iotIDSuffix
 }

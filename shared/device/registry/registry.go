@@ -72,15 +72,17 @@ func (r *Registry) Register(ctx context.Context, n Registration) (*store.Device,
 	if n.Nickname != "" && !ValidNickname(n.Nickname) {
 		return nil, iot.Errorf(iot.InvalidParams, "a nickname has 4 to 64 characters: CJK, which count twice, letters, digits, and _")
 	}
-	return r.create(ctx, iot.DeviceRef{ProductKey: n.ProductKey, DeviceName: n.DeviceName}, n.Nickname, r.now().UnixMilli())
-}
-
-func (r *Registry) create(ctx context.Context, ref iot.DeviceRef, nickname string, at int64) (*store.Device, error) {
-	d := &store.Device{Ref: ref, IotID: newIotID(), Secret: newSecret(), Nickname: nickname, CreatedAt: at, UpdatedAt: at}
-	if err := r.stores.Devices.Create(ctx, d); err != nil {
+	d := &store.Device{Ref: iot.DeviceRef{ProductKey: n.ProductKey, DeviceName: n.DeviceName}, IotID: newIotID(), Nickname: n.Nickname, CreatedAt: r.now().UnixMilli()}
+	if err := r.create(ctx, d); err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// create stores a device under a new secret.
+func (r *Registry) create(ctx context.Context, d *store.Device) error {
+	d.Secret, d.UpdatedAt = newSecret(), d.CreatedAt
+	return r.stores.Devices.Create(ctx, d)
 }
 
 // Find gets a device by its IotID, if one is given, or else by its name. Errors: DeviceNotFound.
@@ -152,8 +154,13 @@ func randomAlphanumerics(n int) string {
 	}
 }
 
-// newIotID makes 20 random characters and the suffix that the vendor's ids have.
-func newIotID() iot.IotID { return iot.IotID(randomAlphanumerics(20) + "000101") }
+// An IotId is 20 random characters and the suffix that the vendor's ids have.
+const (
+	iotIDRandom = 20
+	iotIDSuffix = "000101"
+)
+
+func newIotID() iot.IotID { return iot.IotID(randomAlphanumerics(iotIDRandom) + iotIDSuffix) }
 
 // randomName is the name of a device that was registered without one: 20 alphanumerics.
 func randomName() iot.DeviceName { return iot.DeviceName(randomAlphanumerics(20)) }
