@@ -27,7 +27,7 @@ import (
 	"relink/shared/store"
 )
 
-// What stopping may take, alltogether less than three seconds.
+// What stopping may take, all together less than three seconds.
 const (
 	stopDevices  = 1300 * time.Millisecond // answers that are due, ends of sessions
 	settleFor    = 600 * time.Millisecond  // of which answers may take

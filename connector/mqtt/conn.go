@@ -40,8 +40,9 @@ type conn struct {
 
 	// Of the goroutine that reads.
 	in         input
-	now        int64 // Unix milliseconds of the last read
-	lastTopic  string
+	now        int64  // Unix milliseconds of the last read
+	lastName   string // of the last message, as it was sent
+	lastTopic  string // of it, without ?_rid=…
 	lastParsed topic.Uplink
 	aliases    []string // of topics (5.0), by number - 1
 

@@ -112,7 +112,7 @@ func (c *conn) published(flags byte, body []byte) error {
 	if len(payload) > MaxPayload {
 		return refusal.New(refusal.PayloadTooLarge, fmt.Sprintf("%d bytes", len(payload)))
 	}
-	if string(name) != c.lastTopic || len(name) == 0 {
+	if string(name) != c.lastName || len(name) == 0 {
 		if err := c.topicOf(string(name)); err != nil {
 			if refusal.CauseOf(err) == refusal.TopicMalformed {
 				return err
@@ -150,7 +150,7 @@ func (c *conn) topicOf(name string) error {
 	if err != nil {
 		return err
 	}
-	c.lastTopic, c.lastParsed = name, u
+	c.lastName, c.lastTopic, c.lastParsed = name, topic.Cut(name), u
 	return nil
 }
 

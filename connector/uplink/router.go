@@ -18,7 +18,7 @@ import (
 // A Message is one that a device published on a topic that it may publish on.
 type Message struct {
 	Session    *session.Session
-	Topic      string       // as published
+	Topic      string       // as published, without ?_rid=…
 	Parsed     topic.Uplink // of Topic
 	Payload    []byte       // owned by the message
 	QoS        byte
