@@ -27,6 +27,9 @@ type function struct {
 	leaving   []*instance // that are being started or stopped
 	starting  int
 	waiters   []*waiter // callers without an instance, in order of arrival; at most Limits.QueueLength
+	failures  int       // starts that failed since the last that did not
+	failure   *apiError // of the last
+	failUntil time.Time // until when callers get failure without another start
 }
 
 // A waiter is a caller that waits for a slot. grant has room for one.
@@ -62,6 +65,11 @@ func (f *function) acquire(ctx context.Context) (*instance, *apiError) {
 		inst.take()
 		f.mu.Unlock()
 		return inst, nil
+	}
+	if len(f.instances)+f.starting == 0 && f.failures > 0 && time.Now().Before(f.failUntil) {
+		e := f.failure
+		f.mu.Unlock()
+		return nil, e
 	}
 	if len(f.waiters) >= f.s.opt.Limits.QueueLength {
 		f.mu.Unlock()
@@ -132,6 +140,12 @@ func (f *function) grow() {
 	}
 }
 
+// Pauses after a start that failed.
+const (
+	firstPause = 50 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
 // bringUp starts an instance and offers it to the waiters, or tells them why it did not start.
 func (f *function) bringUp(inst *instance) {
 	e := inst.start()
@@ -142,6 +156,7 @@ func (f *function) bringUp(inst *instance) {
 	if e == nil && !f.closed && !inst.gone() {
 		f.leaving = remove(f.leaving, inst)
 		inst.idleSince = f.s.opt.Clock.Now()
+		f.failures = 0
 		f.instances = append(f.instances, inst)
 		f.wg.Go(func() { f.watch(inst) })
 		f.dispatch()
@@ -154,6 +169,9 @@ func (f *function) bringUp(inst *instance) {
 		}
 	}
 	f.wg.Go(func() { f.takeDown(inst) })
+	// A function that cannot start is not started again for each of its callers.
+	f.failure, f.failUntil = e, time.Now().Add(min(firstPause<<min(f.failures, 10), lastPause))
+	f.failures++
 	if len(f.instances)+f.starting == 0 || f.closed {
 		n := len(f.waiters)
 		if !f.closed {

@@ -77,15 +77,31 @@ func start(t testing.TB, o fc.Options) *cloud {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := &cloud{Server: s, t: t, web: &http.Server{Handler: s}}
+	c.addr = listen(t, c.web)
+	c.client = client(t, c.addr, keySecret)
+	t.Cleanup(c.stop)
+	return c
+}
+
+// listen serves until the test ends.
+func listen(t testing.TB, web *http.Server) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cloud{Server: s, t: t, addr: l.Addr().String(), web: &http.Server{Handler: s}}
-	go c.web.Serve(l)
-	c.client = client(t, c.addr, keySecret)
-	t.Cleanup(c.stop)
-	return c
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() {
+		web.Close()
+		<-done
+	})
+	return l.Addr().String()
 }
 
 // stop ends the emulator and checks that it left no process behind. It may be called twice.

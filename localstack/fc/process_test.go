@@ -44,9 +44,10 @@ func TestCloseIsGraceful(t *testing.T) {
 	}
 }
 
-// serveParent is an emulator that waits to be killed; it prints the processes it started.
+// serveParent is an emulator that waits to be killed. It has accepted an event that it does not run, and prints the
+// processes it started.
 func serveParent() {
-	s, err := fc.New(fc.Options{AccessKeyID: keyID, AccessKeySecret: keySecret, Functions: []fc.Function{custom("f"), go1("g")}})
+	s, err := fc.New(fc.Options{AccessKeyID: keyID, AccessKeySecret: keySecret, Functions: []fc.Function{custom("f"), go1("g")}, Dir: filepath.Join(os.Getenv("FC_TEST_DIR"), "queue")})
 	if err != nil {
 		panic(err)
 	}
@@ -68,6 +69,11 @@ func serveParent() {
 		}
 		pids = append(pids, a.PID)
 	}
+	s.SetFaults(fc.Faults{Delay: time.Hour})
+	r, err := invoke(c, "f", event(task{Do: "append", File: filepath.Join(os.Getenv("FC_TEST_DIR"), "ran")}), "type", "Async")
+	if err != nil || r.status != http.StatusAccepted {
+		panic(fmt.Sprint(r, err))
+	}
 	fmt.Println(pids[0], pids[1])
 	select {}
 }
@@ -79,8 +85,9 @@ func (discardTB) Helper()           {}
 func (discardTB) Cleanup(func())    {}
 func (discardTB) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
-func TestInstancesDieWithTheEmulator(t *testing.T) {
+func TestKilledEmulator(t *testing.T) {
 	t.Parallel()
+	dir := t.TempDir()
 	if runtime.GOOS != "linux" {
 		t.Log("only Linux ties the life of a child to its parent")
 		return
@@ -92,7 +99,7 @@ func TestInstancesDieWithTheEmulator(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), "FC_TEST_ROLE=parent")
+	cmd.Env = append(os.Environ(), "FC_TEST_ROLE=parent", "FC_TEST_DIR="+dir)
 	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -114,4 +121,6 @@ func TestInstancesDieWithTheEmulator(t *testing.T) {
 	}
 	_ = cmd.Wait() // reports the kill
 	poll(t, "the instances have died", func() bool { return !processExists(a) && !processExists(b) })
+	start(t, fc.Options{Functions: []fc.Function{custom("f")}, Dir: filepath.Join(dir, "queue")})
+	poll(t, "the accepted event has run", func() bool { return fileSize(filepath.Join(dir, "ran")) == 1 })
 }
