@@ -28,10 +28,10 @@ const (
 	typeBlob   = 0x07
 )
 
-// An encodedRow is an UpdateRowChange that is encoded already. The embedded change gives table, condition and kind; it is
-// shared by all rows of a table.
+// An encodedRow is a change that is encoded already. The embedded one gives table, condition and kind (puts and updates are
+// encoded alike); it is shared by all rows of a table.
 type encodedRow struct {
-	*tablestore.UpdateRowChange
+	tablestore.RowChange
 	data []byte
 }
 

@@ -12,10 +12,11 @@ import (
 // maxLatestCells bounds the columns of one row that is written at once (Tablestore, "Limits": 1024).
 const maxLatestCells = 1000
 
-// The change that all rows of a table share.
+// The change that all rows of a table share. A row of history is put whole, which needs no look at what was there: whoever
+// stores the same message again writes the same row.
 var (
-	latestChange  = &tablestore.UpdateRowChange{TableName: tableLatest, Condition: always}
-	historyChange = &tablestore.UpdateRowChange{TableName: tableHistory, Condition: always}
+	latestChange  = tablestore.RowChange(&tablestore.UpdateRowChange{TableName: tableLatest, Condition: always})
+	historyChange = tablestore.RowChange(&tablestore.PutRowChange{TableName: tableHistory, Condition: always})
 )
 
 // posting is the working memory of one call of Post, reused.
