@@ -10,11 +10,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// stripeShift takes a row's hash to its stripe, so that order of hash is order of stripe.
-const stripeShift = 64 - 13
-
-var _ [stripeCount]struct{} = [1 << (64 - stripeShift)]struct{}{}
-
 func (s *Server) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
 
 // order sorts the rows by hash, which is the order of locking, and finds those that are changed more than once. They are
@@ -69,7 +64,7 @@ func (s *Server) applyLocked(rq *request, b *pebble.Batch) (applied bool, err er
 	last := -1
 	for _, h := range w.order {
 		if i := int(h.hash >> stripeShift); i != last {
-			s.stripes[i].Lock()
+			s.stripes[i].mu.Lock()
 			last = i
 		}
 	}
@@ -77,7 +72,7 @@ func (s *Server) applyLocked(rq *request, b *pebble.Batch) (applied bool, err er
 		last := -1
 		for _, h := range w.order {
 			if i := int(h.hash >> stripeShift); i != last {
-				s.stripes[i].Unlock()
+				s.stripes[i].mu.Unlock()
 				last = i
 			}
 		}
@@ -96,7 +91,27 @@ func (s *Server) applyLocked(rq *request, b *pebble.Batch) (applied bool, err er
 	if b.Empty() {
 		return false, nil
 	}
-	return true, s.db.ApplyNoSyncWait(b, pebble.Sync)
+	if err := s.db.ApplyNoSyncWait(b, pebble.Sync); err != nil {
+		return false, err
+	}
+	for i := range w.rows {
+		s.remember(&w.rows[i])
+	}
+	return true, nil
+}
+
+// remember tells the stripe what has become of a row. Rows that are only ever put, as in a history, are not worth its
+// memory.
+func (s *Server) remember(ch *rowChange) {
+	if ch.failure != nil || !ch.changed {
+		return
+	}
+	st := &s.stripes[ch.hash>>stripeShift]
+	if ch.value != nil && ch.wasRead {
+		st.put(ch.hash, ch.key, ch.value)
+	} else {
+		st.forget(ch.hash, ch.key)
+	}
 }
 
 // applyRow computes what one change does and adds it to b.
@@ -106,6 +121,7 @@ func (s *Server) applyRow(rq *request, ch *rowChange, b *pebble.Batch) error {
 	var old []byte
 	conditional := ch.expect != expectIgnore || ch.filter != nil
 	if conditional || ch.kind == changeUpdate {
+		ch.wasRead = true
 		stored, closer, err := s.current(w, ch)
 		if err != nil {
 			return err
@@ -132,14 +148,11 @@ func (s *Server) applyRow(rq *request, ch *rowChange, b *pebble.Batch) error {
 			return nil
 		}
 	}
-	if !w.repeats {
-		w.values = w.values[:0]
-	}
 	from := len(w.values)
 	exists := true
 	switch ch.kind {
 	case changeDelete:
-		exists = false
+		exists, ch.changed = false, true
 		if err := b.Delete(ch.key, nil); err != nil {
 			return err
 		}
@@ -160,13 +173,20 @@ func (s *Server) applyRow(rq *request, ch *rowChange, b *pebble.Batch) error {
 			w.values, exists = w.merger.empty(w.values[:from]), true
 		}
 		if exists {
+			ch.changed = true
 			ch.value = w.values[from:len(w.values):len(w.values)]
 			if err := b.Set(ch.key, ch.value, nil); err != nil {
 				return err
 			}
 		}
 	}
-	return ch.buildReturn(rq)
+	if err := ch.buildReturn(rq); err != nil {
+		return err
+	}
+	if len(ch.value) > rememberedBytes && !w.repeats { // nobody will look at it again, and it may be large
+		w.values, ch.value = w.values[:from], nil
+	}
+	return nil
 }
 
 // current reads the stored row, or what an earlier change of the same batch made of it.
@@ -175,6 +195,9 @@ func (s *Server) current(w *writeSet, ch *rowChange) ([]byte, io.Closer, error) 
 		if w.rows[i].failure == nil {
 			return w.rows[i].value, nil, nil
 		}
+	}
+	if value, ok := s.stripes[ch.hash>>stripeShift].get(ch.hash, ch.key); ok {
+		return value, nil, nil
 	}
 	value, closer, err := s.db.Get(ch.key)
 	if err == pebble.ErrNotFound {

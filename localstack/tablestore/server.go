@@ -52,10 +52,10 @@ type Server struct {
 	faults  atomic.Pointer[faultState]
 
 	seed      maphash.Seed
-	stripes   [stripeCount]sync.Mutex // see package comment for the order
-	slots     chan struct{}           // one per request at work
-	requests  sync.Pool               // of *request
-	idPrefix  string                  // of request ids, unique per process
+	stripes   [stripeCount]stripe // see package comment for the order
+	slots     chan struct{}       // one per request at work
+	requests  sync.Pool           // of *request
+	idPrefix  string              // of request ids, unique per process
 	idCounter atomic.Uint64
 
 	life   sync.RWMutex // read-held by requests
@@ -64,8 +64,6 @@ type Server struct {
 	stopSweep chan struct{}
 	sweeping  sync.WaitGroup
 }
-
-const stripeCount = 8192
 
 // Open opens or creates the store. It fails if another process holds the directory.
 func Open(opts Options) (*Server, error) {

@@ -13,9 +13,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Memory of the store: the block cache, and twice the memtable while one is being flushed.
+// Memory of the store: the block cache, and twice the memtable while one is being flushed. Stripes remember another 32 MB.
 const (
-	blockCacheBytes = 64 << 20
+	blockCacheBytes = 48 << 20
 	memTableBytes   = 32 << 20
 )
 

@@ -95,9 +95,10 @@ func (s *Server) sweepChunk(t *table, from, end []byte) (removed int, next []byt
 // removeExpired deletes a row if nobody has written it meanwhile. Losing the deletion in a crash is harmless, so it is
 // not synced.
 func (s *Server) removeExpired(key []byte, oldest int64) (bool, error) {
-	mu := &s.stripes[s.hash(key)>>stripeShift]
-	mu.Lock()
-	defer mu.Unlock()
+	hash := s.hash(key)
+	st := &s.stripes[hash>>stripeShift]
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	value, closer, err := s.db.Get(key)
 	if err == pebble.ErrNotFound {
 		return false, nil
@@ -112,5 +113,6 @@ func (s *Server) removeExpired(key []byte, oldest int64) (bool, error) {
 	if err != nil || state != rowAbsent {
 		return false, err
 	}
+	st.forget(hash, key)
 	return true, s.db.Delete(key, pebble.NoSync)
 }

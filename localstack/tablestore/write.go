@@ -42,7 +42,9 @@ type rowChange struct {
 
 	hash     uint64
 	previous int    // index of the change of the same row before this one in the batch, or -1
-	value    []byte // what the row became, nil = absent; valid until the request ends if the batch repeats rows
+	wasRead  bool   // the stored row was looked at
+	changed  bool   // value has been added to the batch
+	value    []byte // what the row became; nil = absent, or large and of no further use
 
 	failure  *failure
 	read     int // capacity units
