@@ -44,7 +44,9 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	}
 	var audit sink = noSink{}
 	if cfg.Cloud.SLSEndpoint != "" {
-		audit = newSLSSink(cfg.Cloud)
+		if audit, err = newSLSSink(cfg.Cloud); err != nil {
+			return nil, err
+		}
 	}
 	return handler{assemble(parts{tables: tables, commander: fcCommander{client}, sink: audit, keys: cfg.Keys, region: cfg.Cloud.Region,
 		now: time.Now, log: log})}, nil

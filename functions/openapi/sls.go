@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
-	"net"
-	"net/http"
-	"time"
+	"strconv"
 
 	sls "github.com/aliyun/aliyun-log-go-sdk"
 	"google.golang.org/protobuf/proto"
@@ -19,27 +16,13 @@ type slsSink struct {
 	project string
 }
 
-// newSLSSink makes a sink. The SDK puts the project before the endpoint's host; where no DNS knows such names, cloud.SLSDial
-// tells where to connect whatever the name.
-func newSLSSink(cloud config.Cloud) *slsSink {
-	dialer := &net.Dialer{Timeout: auditWait}
-	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		TLSHandshakeTimeout: auditWait,
-		MaxIdleConnsPerHost: 4,
-		IdleConnTimeout:     30 * time.Second,
-	}
-	if cloud.SLSDial != "" {
-		transport.Proxy = nil
-		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, cloud.SLSDial)
-		}
-	}
-	client := sls.CreateNormalInterface(cloud.SLSEndpoint, cloud.AccessKeyID, cloud.AccessKeySecret.Reveal(), cloud.SecurityToken.Reveal())
-	client.SetHTTPClient(&http.Client{Transport: transport, Timeout: auditWait})
-	client.SetRetryTimeout(auditWait)
-	return &slsSink{client: client, project: cloud.SLSProject}
+// newSLSSink makes a sink that takes no longer than an answer may wait.
+func newSLSSink(cloud config.Cloud) (*slsSink, error) {
+	client, err := logs.NewClient(logs.ServiceConfig{
+		Endpoint: cloud.SLSEndpoint, Dial: cloud.SLSDial, Project: cloud.SLSProject, AccessKeyID: cloud.AccessKeyID,
+		AccessKeySecret: cloud.AccessKeySecret, SecurityToken: cloud.SecurityToken, Timeout: auditWait, RetryFor: auditWait,
+	})
+	return &slsSink{client: client, project: cloud.SLSProject}, err
 }
 
 // Put sends lines in one request.
@@ -47,8 +30,12 @@ func (s *slsSink) Put(lines []line) error {
 	group := &sls.LogGroup{Topic: proto.String("openapi"), Source: proto.String("")}
 	for _, l := range lines {
 		entry := &sls.Log{Time: proto.Uint32(uint32(l.at.Unix()))}
+		add := func(key, value string) {
+			entry.Contents = append(entry.Contents, &sls.LogContent{Key: proto.String(key), Value: proto.String(value)})
+		}
+		add("at", strconv.FormatInt(l.at.UnixMilli(), 10)) // the service keeps seconds
 		for _, f := range l.fields {
-			entry.Contents = append(entry.Contents, &sls.LogContent{Key: proto.String(f[0]), Value: proto.String(f[1])})
+			add(f[0], f[1])
 		}
 		group.Logs = append(group.Logs, entry)
 	}
