@@ -20,7 +20,7 @@ func build(ctx context.Context, root, bin string, functions []serverless.Functio
 	if _, err := exec.LookPath("go"); err != nil {
 		return errors.New("the go command is not on the PATH: it builds the functions")
 	}
-	args := []string{"build", "-trimpath", "-o", bin + string(filepath.Separator), "./connector", "./scripts/relink"}
+	args := []string{"build", "-o", bin + string(filepath.Separator), "./connector", "./scripts/relink"}
 	for _, f := range functions {
 		dir := filepath.Join("functions", f.Resource)
 		if _, err := os.Stat(filepath.Join(root, dir)); err != nil {

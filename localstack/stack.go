@@ -142,7 +142,7 @@ func (s *stack) prepare(ctx context.Context) error {
 	} else if s.data, err = filepath.Abs(s.conf.data); err != nil {
 		return err
 	}
-	for _, dir := range []string{s.bin, s.data} {
+	for _, dir := range []string{s.bin, s.data, filepath.Dir(s.env.path)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}

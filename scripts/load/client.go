@@ -82,7 +82,7 @@ func (c *client) connect(ctx context.Context) error {
 	}
 	end, _ := ctx.Deadline()
 	err = conn.SetDeadline(end)
-	const id = "load"
+	id := c.device.ProductKey + "." + c.device.DeviceName // as Link SDKs do; a bare broker tells sessions apart by it
 	packet := appendConnect(nil, c.device.ClientID(id), c.device.Username(), c.device.Password(id), uint16(c.g.o.KeepAlive/time.Second))
 	packet = appendSubscribe(packet, 0xFFFF, c.topic+"_reply", 0)
 	if err == nil {
