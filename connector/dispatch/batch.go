@@ -11,56 +11,82 @@ import (
 // fill makes the next batch of what is due: first what is held, then what waits in the queue. Nothing overtakes a record of its
 // own device. What belongs to a segment (see trouble) is not mixed with anything else.
 func (l *lane) fill(now int64) {
-	l.batch = l.batch[:0]
-	size, segment := int64(0), uint32(0)
-	fits := func(it *item) bool {
-		return len(l.batch) == 0 || len(l.batch) < l.f.MaxRecords && size+it.size <= int64(l.f.MaxBytes)
+	l.batch, l.batchSize = l.batch[:0], 0
+	// What a failure is being narrowed down to takes turns with everything else, or a few records that fail alone could keep a lane
+	// that pauses after each failure from the one success that tells them from a broken function.
+	segment := l.takeHeld(now, !l.yield)
+	if segment == 0 {
+		l.takeQueue()
 	}
-	troubled := len(l.held) > 0
-	if troubled {
-		clear(l.blocked)
-		kept := l.spare[:0]
-		for i := range l.held {
-			it := &l.held[i]
-			own := uint32(0)
-			if it.trouble != nil {
-				own = it.trouble.segment
-			}
-			if l.blocked[it.hash] || !it.due(now) || !fits(it) || len(l.batch) > 0 && own != segment {
-				l.blocked[it.hash] = true
-				kept = append(kept, *it)
-				continue
-			}
-			segment = own
-			size += it.size
-			l.batch = append(l.batch, *it)
-			if it.trouble != nil && it.trouble.retries > 0 {
-				l.blocked[it.hash] = true // a retry may be refused again: nothing of its device goes with it
-			}
-		}
-		l.swapHeld(kept)
+	if len(l.batch) == 0 && l.yield {
+		l.takeHeld(now, true)
 	}
+	if len(l.batch) > 0 {
+		l.yield = false
+	}
+	l.mu.Lock()
+	l.heldNow = len(l.held)
+	l.admit()
+	l.mu.Unlock()
+}
 
+// fits reports whether an item has room in the batch.
+func (l *lane) fits(it *item) bool {
+	return len(l.batch) == 0 || len(l.batch) < l.f.MaxRecords && l.batchSize+it.size <= int64(l.f.MaxBytes)
+}
+
+func (l *lane) take(it *item) {
+	l.batchSize += it.size
+	l.batch = append(l.batch, *it)
+}
+
+// takeHeld takes what is due of what is held, all of one segment, and returns that; without segments, what is in none.
+func (l *lane) takeHeld(now int64, segments bool) (segment uint32) {
+	clear(l.blocked)
+	if len(l.held) == 0 {
+		return 0
+	}
+	kept := l.spare[:0]
+	for i := range l.held {
+		it := &l.held[i]
+		own, retry := uint32(0), false
+		if t := it.trouble; t != nil {
+			own, retry = t.segment, t.retries > 0
+		}
+		if l.blocked[it.hash] || !it.due(now) || own != 0 && !segments || !l.fits(it) || len(l.batch) > 0 && own != segment {
+			l.blocked[it.hash] = true
+			kept = append(kept, *it)
+			continue
+		}
+		segment = own
+		l.take(it)
+		if retry {
+			l.blocked[it.hash] = true // it may be refused again: nothing of its device goes with it
+		}
+	}
+	l.swapHeld(kept)
+	return segment
+}
+
+// takeQueue takes what waits, and holds what must not overtake what is held.
+func (l *lane) takeQueue() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for waiting := l.queue[l.head:]; segment == 0 && n < len(waiting); n++ {
+	for waiting := l.queue[l.head:]; n < len(waiting); n++ {
 		it := &waiting[n]
-		if troubled && l.blocked[it.hash] {
+		if len(l.blocked) > 0 && l.blocked[it.hash] {
 			l.held = append(l.held, *it)
 			continue
 		}
-		if !fits(it) {
+		if !l.fits(it) {
 			break
 		}
-		size += it.size
-		l.batch = append(l.batch, *it)
+		l.take(it)
 	}
 	if n > 0 {
 		l.pop(n)
 	}
-	l.heldNow = len(l.held)
-	l.admit()
 }
 
 // swapHeld makes kept, which uses the spare buffer, the held items.

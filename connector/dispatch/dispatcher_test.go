@@ -284,7 +284,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fn := &fakeFunction{takes: time.Hour}
-		d := New(Options{Invoker: fn, Lanes: map[string]Lane{"f": {}}})
+		d := New(Options{Invoker: fn, Lanes: map[string]Lane{"f": {Lanes: 1}}})
 		var got []error
 		for i := range 2 {
 			if err := d.Submit(t.Context(), "f", record.Record{Device: device(i)}, func(_ record.Result, err error) { got = append(got, err) }); err != nil {

@@ -178,6 +178,7 @@ func (l *lane) functionFailed(ctx context.Context, err error, requestID string, 
 	l.streak++
 	l.f.counters.functionErrors.Add(1)
 	n := len(l.batch)
+	l.yield = n == 1 || l.streak > bisectFree
 	if s := l.streak; s&(s-1) == 0 {
 		l.log(slog.LevelWarn, "function failed", logs.Err(err), slog.String(logs.FieldRequestID, requestID), slog.Int("records", n), slog.Int("failures", s))
 	}

@@ -419,3 +419,31 @@ func TestHangingRecord(t *testing.T) {
 		}
 	})
 }
+
+// TestSuspectsTakeTurns: several poisonous records that nothing speaks against yet do not keep a good one from its turn.
+func TestSuspectsTakeTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fn := &fakeFunction{takes: time.Millisecond, script: func(_ int, b record.Batch) ([]record.Result, error) {
+			if has(b, "poison") {
+				return nil, panicked()
+			}
+			return ok(b), nil
+		}}
+		b := start(t, fn, Lane{}, nil)
+		for i := range 20 {
+			b.post(i, fmt.Sprintf("poison%d", i))
+		}
+		time.Sleep(40 * time.Second)
+		begin := time.Now()
+		b.post(100, "good")
+		b.drain(time.Minute)
+		b.wantCode("good", 200)
+		if waited := b.decided("good").at.Sub(begin); waited > 6*time.Second {
+			t.Errorf("a good record waited %v", waited)
+		}
+		if len(b.letters.kept) == 0 {
+			t.Error("nothing was put aside after the proof")
+		}
+	})
+}

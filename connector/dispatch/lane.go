@@ -35,17 +35,19 @@ type lane struct {
 	wake    chan struct{}
 
 	// Owned by run.
-	batch   []item          // of the invocation in flight
-	held    []item          // to be tried again, and what must not overtake it; in order within a device
-	spare   []item          // the other buffer of held
-	blocked map[uint32]bool // devices with something held; used only while something is
-	records []record.Record // batch, as it is encoded; reused
-	event   []byte          // reused
-	resume  int64           // the lane pauses until then
-	service int             // errors of the service in a row
-	streak  int             // failures of the function in a row
-	segment uint32          // the last one that was given
-	timer   *time.Timer
+	batch     []item          // of the invocation in flight
+	batchSize int64           // bytes of it
+	held      []item          // to be tried again, and what must not overtake it; in order within a device
+	spare     []item          // the other buffer of held
+	blocked   map[uint32]bool // hashes of devices of which nothing more goes into this batch; empty unless something is held
+	records   []record.Record // batch, as it is encoded; reused
+	event     []byte          // reused
+	resume    int64           // the lane pauses until then
+	service   int             // errors of the service in a row
+	streak    int             // failures of the function in a row
+	yield     bool            // what is in no segment has the next turn
+	segment   uint32          // the last one that was given
+	timer     *time.Timer
 }
 
 // A waiter is a call of Submit that blocks. Its fields are guarded by the lane's mu.
