@@ -269,3 +269,6 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
+
+// insecure is the configuration of a TLS client that verifies nothing.
+func insecure() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }

@@ -1,0 +1,90 @@
+package limits_test
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"relink/connector/limits"
+)
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	b := limits.NewBudget(limits.BudgetOptions{Burst: 3, PerMinute: 6, MaxSources: 100, ExemptLoopback: true, Now: func() time.Time { return now }})
+	a, same64, other64 := addr("203.0.113.1"), addr("2001:db8::1"), addr("2001:db8:0:1::1")
+	for range 3 {
+		if !b.Allows(a) {
+			t.Fatal("refused within the budget")
+		}
+		b.Fail(a)
+		b.Fail(same64)
+		b.Fail(addr("127.0.0.1"))
+	}
+	for _, c := range []struct {
+		addr netip.Addr
+		want bool
+	}{
+		{a, false}, {addr("::ffff:203.0.113.1"), false}, {addr("203.0.113.2"), true}, {same64, false}, {addr("2001:db8::2"), false},
+		{other64, true}, {addr("127.0.0.1"), true}, {netip.Addr{}, true},
+	} {
+		if got := b.Allows(c.addr); got != c.want {
+			t.Errorf("Allows(%v) = %t, want %t", c.addr, got, c.want)
+		}
+	}
+	now = now.Add(10 * time.Second) // forgives one
+	if !b.Allows(a) {
+		t.Error("not forgiven after ten seconds")
+	}
+	b.Fail(a)
+	if b.Allows(a) {
+		t.Error("forgiven twice")
+	}
+	now = now.Add(-24 * time.Hour) // a clock that jumps back forgives nothing and loses nothing
+	if b.Allows(a) {
+		t.Error("forgiven by a clock that went back")
+	}
+}
+
+func TestBudgetIsBounded(t *testing.T) {
+	t.Parallel()
+	b := limits.NewBudget(limits.BudgetOptions{Burst: 2, PerMinute: 1, MaxSources: 50})
+	for i := range 1000 {
+		b.Fail(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+	}
+	if got := b.Sources(); got != 50 {
+		t.Errorf("%d sources are remembered, want 50", got)
+	}
+}
+
+func TestOpenings(t *testing.T) {
+	t.Parallel()
+	o := limits.NewOpenings(3, 2, true)
+	closed := map[int]bool{}
+	enter := func(i int, a string) *limits.Opening { return o.Enter(addr(a), func() { closed[i] = true }) }
+	one := enter(1, "10.0.0.1")
+	enter(2, "10.0.0.1")
+	if enter(3, "10.0.0.1") != nil {
+		t.Error("a third connection of one address was let in")
+	}
+	enter(4, "127.0.0.1")
+	enter(5, "127.0.0.1") // the oldest makes room
+	if !closed[1] || closed[2] || o.Len() != 3 {
+		t.Errorf("closed %v, %d left", closed, o.Len())
+	}
+	o.Leave(one) // twice, in effect
+	six := enter(6, "127.0.0.1")
+	if !closed[2] || closed[4] {
+		t.Errorf("closed %v", closed)
+	}
+	o.Leave(six)
+	o.Leave(six)
+	if o.Len() != 2 {
+		t.Errorf("%d left, want 2", o.Len())
+	}
+	if enter(7, "10.0.0.1") == nil {
+		t.Error("an address whose connections are gone was refused")
+	}
+}

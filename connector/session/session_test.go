@@ -1,0 +1,165 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"relink/connector/session"
+	"relink/shared/device"
+	"relink/shared/downlink"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/refusal"
+)
+
+type conn struct {
+	mu    sync.Mutex
+	ended refusal.Cause
+	sent  []string
+}
+
+func (c *conn) Publish(topic string, _ []byte, qos byte) downlink.State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sent = append(c.sent, topic+" "+string('0'+qos))
+	return downlink.Sent
+}
+
+func (c *conn) End(cause refusal.Cause, _ string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended == "" {
+		c.ended = cause
+	}
+}
+
+func grant(epoch int64) *device.Grant {
+	return &device.Grant{ProductKey: "pk1", DeviceName: "dn01", Epoch: epoch, Topics: device.DefaultTopics()}
+}
+
+func TestRegistryKeepsTheNewest(t *testing.T) {
+	t.Parallel()
+	var r session.Registry
+	first, second, late := &conn{}, &conn{}, &conn{}
+	s1, s2 := session.New(grant(1), first, "", time.Now()), session.New(grant(3), second, "", time.Now())
+	if !r.Put(s1) || !r.Put(s2) || r.Put(session.New(grant(2), late, "", time.Now())) {
+		t.Error("want the first two taken, and the late one refused")
+	}
+	if first.ended != refusal.TakenOver || second.ended != "" {
+		t.Errorf("ended %q, %q", first.ended, second.ended)
+	}
+	r.Remove(s1) // its end comes after the takeover
+	if r.Get(s2.Ref) != s2 || r.Len() != 1 {
+		t.Errorf("%d sessions", r.Len())
+	}
+	r.EndAll(refusal.Shutdown)
+	r.Remove(s2)
+	r.Remove(s2)
+	if second.ended != refusal.Shutdown || r.Len() != 0 || r.Get(s2.Ref) != nil {
+		t.Errorf("ended %q, %d sessions", second.ended, r.Len())
+	}
+}
+
+func TestSubscriptionsOfEarlierSessions(t *testing.T) {
+	t.Parallel()
+	g := grant(1)
+	g.Subscribed = []string{"/pk1/dn01/user/get"}
+	g.Muted = []string{"/sys/pk1/dn01/thing/event/+/post_reply"}
+	c := &conn{}
+	s := session.New(g, c, "", time.Now())
+	for topic, want := range map[string]downlink.State{
+		"/pk1/dn01/user/get":                              downlink.Sent,
+		"/sys/pk1/dn01/thing/event/property/post_reply":   downlink.Unsubscribed,
+		"/sys/pk1/dn01/thing/service/property/set":        downlink.Sent,
+		"/sys/pk1/other/thing/service/property/set":       downlink.Refused,
+		"/sys/pk1/dn01/thing/event/property/post":         downlink.Refused,
+		"/ext/rrpc/1/pk1/dn01/user/get":                   downlink.Refused, // no ext bit
+		"/sys/pk1/dn01/rrpc/request/1":                    downlink.Sent,
+		"/sys/pk1/dn01/thing/service/property/set\x00bad": downlink.Refused,
+	} {
+		if got := s.Publish(topic, nil, 1); got != want {
+			t.Errorf("%s: %s, want %s", topic, got, want)
+		}
+	}
+	if !s.Unsubscribe("/pk1/dn01/user/get") || s.Unsubscribe("/pk1/dn01/user/get") {
+		t.Error("want the custom filter to be removed once")
+	}
+}
+
+func TestCall(t *testing.T) {
+	t.Parallel()
+	s := session.New(grant(1), &conn{}, "", time.Now())
+	call := s.Expect("7")
+	if s.Expect("7") != nil {
+		t.Error("two wait with one id")
+	}
+	payload := []byte("yes")
+	if !s.Answer("7", payload) || s.Answer("7", payload) || s.Answer("8", payload) {
+		t.Error("want the first answer taken and no other")
+	}
+	payload[0] = 'n'
+	if got, ok := call.Wait(t.Context()); !ok || string(got) != "yes" {
+		t.Errorf("answer %q", got)
+	}
+	s.Forget(call)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, ok := s.Expect("9").Wait(ctx); ok {
+		t.Error("an answer out of nothing")
+	}
+	for range 63 {
+		s.Expect(time.Now().String())
+	}
+	if s.Expect("one too many") != nil {
+		t.Error("calls are not bounded")
+	}
+}
+
+type cloud struct {
+	mu      sync.Mutex
+	records []record.Record
+}
+
+func (c *cloud) Submit(_ context.Context, function string, r record.Record, done func(record.Result, error)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.records = append(c.records, r)
+	done(record.Result{Code: 200}, nil)
+	return nil
+}
+
+type nowhere struct{}
+
+func (nowhere) Record(session.Event) {}
+
+func TestPresence(t *testing.T) {
+	t.Parallel()
+	c := &cloud{}
+	p := &session.Presence{
+		Dispatcher: c, Journal: nowhere{}, Logger: slog.New(slog.DiscardHandler), NextID: func(int64) string { return "1" }, Node: "n", URL: "http://n", Now: time.Now,
+	}
+	s := session.New(grant(5), &conn{}, "192.0.2.1:5", time.Now())
+	p.Online(t.Context(), s)
+	p.Offline(s, refusal.KeepAliveExpired)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.KeepLease(ctx, time.Second, func() int { return 3 })
+	if len(c.records) != 3 {
+		t.Fatalf("%d records", len(c.records))
+	}
+	var offline device.Offline
+	if err := json.Unmarshal(c.records[1].Payload, &offline); err != nil || offline.Epoch != 5 || offline.Reason != "keepalive_expired" || offline.Node != "n" {
+		t.Errorf("offline %+v, %v", offline, err)
+	}
+	var lease device.Lease
+	if err := json.Unmarshal(c.records[2].Payload, &lease); err != nil || lease.URL != "http://n" || lease.Sessions != 3 || lease.Until <= time.Now().UnixMilli() {
+		t.Errorf("lease %+v, %v", lease, err)
+	}
+	if c.records[0].Device != (iot.DeviceRef{ProductKey: "pk1", DeviceName: "dn01"}) || !c.records[2].Device.IsZero() {
+		t.Errorf("records %+v", c.records)
+	}
+}
