@@ -59,11 +59,6 @@ type triggerCallKey struct{}
 
 func (h *httpTrigger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID(h.s.opt.Clock.Now())
-	if !h.s.enter() {
-		writeError(w, id, errClosing)
-		return
-	}
-	defer h.s.requests.Done()
 	if e := h.serve(w, r, id); e != nil {
 		writeError(w, id, e)
 	}
@@ -243,8 +238,9 @@ func (h *httpTrigger) convert(w http.ResponseWriter, r *http.Request, id string)
 	if err != nil {
 		return errInternal
 	}
-	out, e := h.f.invoke(r.Context(), &invocation{requestID: id, body: event})
-	if e != nil {
+	var out outcome
+	inv := &invocation{requestID: id, body: event}
+	if e := h.s.run(func() (e *apiError) { out, e = h.f.invoke(r.Context(), inv); return e }); e != nil {
 		return e
 	}
 	defer putBuffer(out.pooled)

@@ -40,8 +40,8 @@ func (c *call) invokeFunction() *apiError {
 	if !f.Custom() {
 		c.body = nil // the Runtime API may still be writing it after the invocation has ended
 	}
-	out, e := f.invoke(c.r.Context(), &inv)
-	if e != nil {
+	var out outcome
+	if e = c.s.run(func() (e *apiError) { out, e = f.invoke(c.r.Context(), &inv); return e }); e != nil {
 		return e
 	}
 	defer putBuffer(out.pooled)
@@ -88,7 +88,7 @@ func (c *call) accept(f *function) *apiError {
 		f.counters.countError(e)
 		return e
 	}
-	if e := f.lane.accept(c.id, *c.body); e != nil {
+	if e := c.s.run(func() *apiError { return f.lane.accept(c.id, *c.body) }); e != nil {
 		f.counters.countError(e)
 		return e
 	}

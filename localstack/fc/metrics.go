@@ -15,7 +15,8 @@ type requestMetrics struct {
 	log     *slog.Logger
 	now     func() time.Time
 	lines   chan metric
-	done    chan struct{}
+	quit    chan struct{} // closed by close
+	done    chan struct{} // closed by run
 	dropped atomic.Int64
 }
 
@@ -27,7 +28,7 @@ type metric struct {
 const metricBatch = 512
 
 func newRequestMetrics(o Options) *requestMetrics {
-	m := &requestMetrics{sink: o.Logs, log: o.Logger, now: o.Clock.Now, lines: make(chan metric, 8*metricBatch), done: make(chan struct{})}
+	m := &requestMetrics{sink: o.Logs, log: o.Logger, now: o.Clock.Now, lines: make(chan metric, 8*metricBatch), quit: make(chan struct{}), done: make(chan struct{})}
 	go m.run()
 	return m
 }
@@ -57,29 +58,40 @@ func (m *requestMetrics) add(f *function, inv *invocation, out *outcome, e *apiE
 	}
 }
 
-// close writes what is waiting. No add may follow.
+// close writes what is waiting; what is added later is lost.
 func (m *requestMetrics) close() {
-	close(m.lines)
+	close(m.quit)
 	<-m.done
 }
 
 func (m *requestMetrics) run() {
 	defer close(m.done)
-	batches := make(map[*function][]LogLine)
-	for first := range m.lines {
-		batches[first.f] = append(batches[first.f], first.line)
-		for n := 1; n < metricBatch && len(m.lines) > 0; n++ {
-			next := <-m.lines
-			batches[next.f] = append(batches[next.f], next.line)
-		}
-		for f, lines := range batches {
-			if err := m.sink.Append(f.Log.Project, f.Log.Logstore, "FCRequestMetrics:"+f.Name, "fc", lines...); err != nil {
-				m.log.Error("request metrics lost", "function", f.Name, "lines", len(lines), "error", err)
+	for {
+		select {
+		case first := <-m.lines:
+			m.write(first)
+		case <-m.quit:
+			for len(m.lines) > 0 {
+				m.write(<-m.lines)
 			}
-			delete(batches, f)
+			return
 		}
-		if n := m.dropped.Swap(0); n > 0 {
-			m.log.LogAttrs(context.Background(), slog.LevelWarn, "request metrics dropped", slog.Int64("lines", n))
+	}
+}
+
+// write sends a line and those that wait behind it, one Append per function.
+func (m *requestMetrics) write(first metric) {
+	batches := map[*function][]LogLine{first.f: {first.line}}
+	for n := 1; n < metricBatch && len(m.lines) > 0; n++ {
+		next := <-m.lines
+		batches[next.f] = append(batches[next.f], next.line)
+	}
+	for f, lines := range batches {
+		if err := m.sink.Append(f.Log.Project, f.Log.Logstore, "FCRequestMetrics:"+f.Name, "fc", lines...); err != nil {
+			m.log.Error("request metrics lost", "function", f.Name, "lines", len(lines), "error", err)
 		}
+	}
+	if n := m.dropped.Swap(0); n > 0 {
+		m.log.LogAttrs(context.Background(), slog.LevelWarn, "request metrics dropped", slog.Int64("lines", n))
 	}
 }

@@ -5,7 +5,11 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
+
+const fionread = unix.TIOCINQ
 
 // ownGroup puts a child into its own process group and has the kernel kill it when this process dies, even
 // by SIGKILL.

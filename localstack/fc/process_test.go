@@ -124,3 +124,26 @@ func TestKilledEmulator(t *testing.T) {
 	start(t, fc.Options{Functions: []fc.Function{custom("f")}, Dir: filepath.Join(dir, "queue")})
 	poll(t, "the accepted event has run", func() bool { return fileSize(filepath.Join(dir, "ran")) == 1 })
 }
+
+// A client that stalls must not keep the emulator from closing.
+func TestCloseWithStalledClient(t *testing.T) {
+	t.Parallel()
+	c := start(t, fc.Options{Functions: []fc.Function{custom("f")}, Limits: fc.Limits{StopGrace: 50 * time.Millisecond}})
+	r := c.signed("whole body", nil, nil)
+	conn, err := net.Dial("tcp", c.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 10\r\n", r.URL.RequestURI(), c.addr)
+	for k, v := range r.Header {
+		fmt.Fprintf(conn, "%s: %s\r\n", k, v[0])
+	}
+	fmt.Fprint(conn, "\r\nwhole")
+	c.invoke("f", "x")
+	begin := time.Now()
+	c.stop()
+	if d := time.Since(begin); d > 3*time.Second {
+		t.Errorf("closed after %s", d)
+	}
+}

@@ -28,7 +28,7 @@ func unread(f *os.File) int {
 	n := 0
 	if c, err := f.SyscallConn(); err == nil {
 		_ = c.Control(func(fd uintptr) {
-			if v, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ); err == nil {
+			if v, err := unix.IoctlGetInt(int(fd), fionread); err == nil {
 				n = v
 			}
 		})

@@ -37,9 +37,9 @@ type Server struct {
 	endLanes context.CancelFunc
 	loops    sync.WaitGroup // lanes and housekeeping
 
-	gate     sync.RWMutex // orders closing after the requests it lets in
+	gate     sync.RWMutex // orders closing after the work it lets in
 	closing  atomic.Bool
-	requests sync.WaitGroup
+	requests sync.WaitGroup // see run
 }
 
 // New starts the emulator: it opens the queue in Options.Dir, resumes the events that wait there, and starts the
@@ -114,15 +114,18 @@ func (s *Server) resume() error {
 	return nil
 }
 
-// enter lets a request in unless the server is closing. The caller must call s.requests.Done.
-func (s *Server) enter() bool {
+// run does work that Close waits for, unless the server is closing. Work must not wait for the client: a connection that
+// stalls must not keep Close from returning.
+func (s *Server) run(work func() *apiError) *apiError {
 	s.gate.RLock()
-	defer s.gate.RUnlock()
 	if s.closing.Load() {
-		return false
+		s.gate.RUnlock()
+		return errClosing
 	}
 	s.requests.Add(1)
-	return true
+	s.gate.RUnlock()
+	defer s.requests.Done()
+	return work()
 }
 
 // Close refuses new work, lets what runs finish for Limits.StopGrace, then stops every instance: preStop hook, SIGTERM,
@@ -197,11 +200,6 @@ func (s *Server) housekeeping(timers *timers) {
 // ServeHTTP serves the API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID(s.opt.Clock.Now())
-	if !s.enter() {
-		writeError(w, id, errClosing)
-		return
-	}
-	defer s.requests.Done()
 	if e := s.serve(w, r, id); e != nil {
 		writeError(w, id, e)
 	}
