@@ -60,6 +60,11 @@ func decompress(kind string, body []byte, size int, buf *[]byte) ([]byte, error)
 		}
 		return body, nil
 	}
+	// An empty LogGroup is never compressed, and the LZ4 decoder must not be given
+	// a nil destination: its bounds check wraps around at address 0.
+	if size <= 0 {
+		return nil, fail(InvalidBodyRawSize, strconv.Itoa(size))
+	}
 	if cap(*buf) < size {
 		*buf = make([]byte, size)
 	}
