@@ -9,11 +9,13 @@ import (
 	"relink/shared/openapi"
 	"relink/shared/product"
 	"relink/shared/store"
+	"relink/shared/tsl"
 )
 
 // An api holds what the actions work with.
 type api struct {
 	products   *product.Service
+	cached     *store.CachedProducts // for calls that send and read; what others change is seen after two seconds
 	devices    *registry.Registry
 	rows       store.Devices // for lists, which need no use case
 	properties store.Properties
@@ -43,6 +45,23 @@ func (a *api) product(ctx context.Context, c *openapi.Call) (*store.Product, err
 		return nil, err
 	}
 	return a.products.Get(ctx, pk)
+}
+
+// withModel does something with a product and its thing model in force. They are taken from the cache first; if what is asked
+// does not fit what is there, the product is read again, so that nobody is refused for what was published a second ago.
+func (a *api) withModel(ctx context.Context, pk iot.ProductKey, do func(p *store.Product, m *tsl.Model) error) error {
+	if c, err := a.cached.Get(ctx, pk); err == nil && c.Senior && c.Thing != nil && do(&c.Product, c.Thing) == nil {
+		return nil
+	}
+	p, err := a.products.Get(ctx, pk)
+	if err != nil {
+		return err
+	}
+	m, err := product.Published(p, "")
+	if err != nil {
+		return err
+	}
+	return do(p, m.Model)
 }
 
 // device gets the device that the call names: by IotId, or else by ProductKey and DeviceName.

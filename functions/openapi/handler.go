@@ -49,6 +49,7 @@ func assemble(p parts) http.Handler {
 		products: product.New(t.products, t.devices, p.now),
 		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
 			Applications: t.applications}, dropper{p.commander}, p.now),
+		cached:     store.NewCachedProducts(t.products, p.now),
 		rows:       t.devices,
 		properties: t.properties,
 		commander:  p.commander,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 
 	"relink/shared/alink"
@@ -19,32 +20,28 @@ type messageID struct {
 	MessageID string `json:"MessageId"`
 }
 
-// thing gets the device of a call that sends it something, with its product and the model in force, and makes sure that the
-// device has ever been there.
-func (a *api) thing(ctx context.Context, c *openapi.Call) (*store.Device, *store.Product, *tsl.Model, error) {
+// thing gets the device of a call that sends it something, and makes sure that it has ever been there.
+func (a *api) thing(ctx context.Context, c *openapi.Call) (*store.Device, error) {
 	d, err := a.device(ctx, c)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	p, err := a.products.Get(ctx, d.Ref.ProductKey)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	m, err := product.Published(p, "")
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if p.DataFormat == 0 {
-		return nil, nil, nil, openapi.Refusef(openapi.CodeNotSupported, "the product's data format is custom, and there is no parsing script to write it")
+		return nil, err
 	}
 	s, err := a.devices.State(ctx, d)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	if s.Session == nil {
-		return nil, nil, nil, iot.Errorf(iot.DeviceNeverSeen, "the device has never connected")
+		return nil, iot.Errorf(iot.DeviceNeverSeen, "the device has never connected")
 	}
-	return d, p, m.Model, nil
+	return d, nil
+}
+
+// speaksAlink refuses products whose devices would have to be written to through a parsing script.
+func speaksAlink(p *store.Product) error {
+	if p.DataFormat == 0 {
+		return openapi.Refusef(openapi.CodeNotSupported, "the product's data format is custom, and there is no parsing script to write it")
+	}
+	return nil
 }
 
 // qos reads the parameter Qos.
@@ -70,11 +67,15 @@ func (a *api) setDeviceProperty(ctx context.Context, c *openapi.Call) (any, erro
 	case emptyObject(items):
 		return nil, openapi.Refusef("iot.device.NoneDeviceProperties", "Items names no property")
 	}
-	d, p, m, err := a.thing(ctx, c)
+	d, err := a.thing(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	params, err := tsl.CheckSet(m, []byte(items), tsl.Mode(p.ValidateType))
+	var params []byte
+	err = a.withModel(ctx, d.Ref.ProductKey, func(p *store.Product, m *tsl.Model) error {
+		params, err = tsl.CheckSet(m, []byte(items), tsl.Mode(p.ValidateType))
+		return errors.Join(speaksAlink(p), err)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -186,17 +187,15 @@ func (a *api) queryDevicePropertyData(ctx context.Context, c *openapi.Call) (any
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.products.Get(ctx, d.Ref.ProductKey)
-	if err != nil {
-		return nil, err
-	}
-	m, err := product.Published(p, "")
-	if err != nil {
-		return nil, err
-	}
 	identifier := c.Params.String("Identifier")
-	if _, ok := m.Property(identifier); !ok {
-		return nil, iot.Errorf(iot.NotInModel, "the thing model has no property %s", identifier)
+	err = a.withModel(ctx, d.Ref.ProductKey, func(_ *store.Product, m *tsl.Model) error {
+		if _, ok := m.Property(identifier); !ok {
+			return iot.Errorf(iot.NotInModel, "the thing model has no property %s", identifier)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	values, next, err := a.properties.History(ctx, d.Ref, identifier, from, to, asc == 1, size)
 	if err != nil {

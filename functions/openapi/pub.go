@@ -24,12 +24,12 @@ func (a *api) pub(ctx context.Context, c *openapi.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.product(ctx, c)
+	pk, err := productKey(c)
 	if err != nil {
 		return nil, err
 	}
 	name := c.Params.String("TopicFullName")
-	dev, err := pubTopic(p, name)
+	dev, err := a.pubDevice(ctx, pk, name)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,20 @@ func content(c *openapi.Call) ([]byte, error) {
 		return nil, openapi.Refusef(openapi.CodePublishFailed, "a message has at most %d bytes", maxPayload)
 	}
 	return payload, nil
+}
+
+// pubDevice is pubTopic with the product from the cache, and with a fresh one if that does not allow the topic.
+func (a *api) pubDevice(ctx context.Context, pk iot.ProductKey, name string) (iot.DeviceRef, error) {
+	if cached, err := a.cached.Get(ctx, pk); err == nil {
+		if dev, err := pubTopic(&cached.Product, name); err == nil {
+			return dev, nil
+		}
+	}
+	p, err := a.products.Get(ctx, pk)
+	if err != nil {
+		return iot.DeviceRef{}, err
+	}
+	return pubTopic(p, name)
 }
 
 // pubTopic finds the device that a topic addresses: /${pk}/${dn}/user/…, in a class of the product that devices may subscribe.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"relink/shared/alink"
 	"relink/shared/downlink"
 	"relink/shared/iot"
 	"relink/shared/openapi"
+	"relink/shared/store"
 	"relink/shared/topic"
 	"relink/shared/tsl"
 )
@@ -25,16 +27,22 @@ func (a *api) invokeThingService(ctx context.Context, c *openapi.Call) (any, err
 	if len(service) > 128 {
 		return nil, openapi.Invalid("Identifier")
 	}
-	d, p, m, err := a.thing(ctx, c)
+	d, err := a.thing(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	mode := tsl.Mode(p.ValidateType)
-	s, known := m.Service(service)
-	if !known && (mode != tsl.None || !validService(service)) {
-		return nil, iot.Errorf(iot.NotInModel, "the thing model has no service %s", service)
-	}
-	params, err := tsl.CheckServiceInput(m, service, []byte(c.Params.String("Args")), mode)
+	var params []byte
+	waits := false
+	err = a.withModel(ctx, d.Ref.ProductKey, func(p *store.Product, m *tsl.Model) error {
+		mode := tsl.Mode(p.ValidateType)
+		s, known := m.Service(service)
+		if !known && (mode != tsl.None || !validService(service)) {
+			return iot.Errorf(iot.NotInModel, "the thing model has no service %s", service)
+		}
+		waits = known && s.CallType == tsl.Sync && mode != tsl.None
+		params, err = tsl.CheckServiceInput(m, service, []byte(c.Params.String("Args")), mode)
+		return errors.Join(speaksAlink(p), err)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +52,7 @@ func (a *api) invokeThingService(ctx context.Context, c *openapi.Call) (any, err
 		ProductKey: d.Ref.ProductKey, DeviceName: d.Ref.DeviceName, MessageID: id, Topic: topic.ServiceTopic(d.Ref, service), QoS: q,
 		Payload: alink.AppendRequest(nil, "thing.service."+service, id, params, alink.VersionService),
 	}
-	if known && s.CallType == tsl.Sync && mode != tsl.None {
+	if waits {
 		a.synchronous(d.Ref, message)
 	}
 	o, err := publish(ctx, a.commander, message)

@@ -73,6 +73,15 @@ func TestSetDeviceProperty(t *testing.T) {
 	if c := s.commands.take(); len(c) != 0 {
 		t.Errorf("what is refused was sent: %+v", c)
 	}
+
+	// What is published now holds for the next call.
+	add := must[*sdk.CreateThingModelResponse](t)(s.CreateThingModel(&sdk.CreateThingModelRequest{ProductKey: &pk, ThingModelJson: tea.String(
+		`{"properties":[{"productKey":"` + pk + `","identifier":"fresh","name":"Fresh","dataType":"DATE","rwFlag":"READ_WRITE","required":false,"custom":true,"dataSpecs":{"dataType":"DATE","custom":true}}]}`)}))
+	same(t, add.Body, `{"Success":true}`)
+	must[*sdk.PublishThingModelResponse](t)(s.PublishThingModel(&sdk.PublishThingModelRequest{ProductKey: &pk}))
+	if b := set(`{"fresh":"1767225600000"}`); !tea.BoolValue(b.Success) {
+		t.Error(b)
+	}
 	for _, test := range []struct {
 		outcome downlink.Outcome
 		err     error
