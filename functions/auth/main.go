@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relink/functions/internal/fcrun"
+	"relink/functions/internal/tables"
 	"relink/shared/access"
 	"relink/shared/config"
 	"relink/shared/logs"
@@ -31,5 +32,5 @@ func newHandler(context.Context) (fcrun.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{access: access.New(s, cfg.GrantFor, nil), log: logs.Stdout()}, nil
+	return tables.Fresh(s, &handler{access: access.New(s, cfg.GrantFor, nil), log: logs.Stdout()}), nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"relink/functions/internal/fcrun"
+	"relink/functions/internal/tables"
 	"relink/shared/command"
 	"relink/shared/config"
 	"relink/shared/downlink"
@@ -32,5 +33,5 @@ func newHandler(context.Context) (fcrun.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{commands: command.New(s, downlink.NewClient(cfg.Cloud.InternalKey), nil)}, nil
+	return tables.Fresh(s, &handler{commands: command.New(s, downlink.NewClient(cfg.Cloud.InternalKey), nil)}), nil
 }

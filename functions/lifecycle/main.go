@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"relink/functions/internal/fcrun"
+	"relink/functions/internal/tables"
 	"relink/shared/config"
 	"relink/shared/logs"
 	"relink/shared/store"
@@ -27,5 +28,5 @@ func newHandler(context.Context) (fcrun.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{sessions: s.Sessions(), nodes: s.Nodes(), log: logs.Stdout()}, nil
+	return tables.Fresh(s, &handler{sessions: s.Sessions(), nodes: s.Nodes(), log: logs.Stdout()}), nil
 }

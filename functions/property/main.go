@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"relink/functions/internal/fcrun"
+	"relink/functions/internal/tables"
 	"relink/shared/config"
 	"relink/shared/logs"
 	"relink/shared/property"
@@ -28,5 +29,5 @@ func newHandler(context.Context) (fcrun.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handler{properties: property.New(s, logs.Stdout(), nil)}, nil
+	return tables.Fresh(s, &handler{properties: property.New(s, logs.Stdout(), nil)}), nil
 }

@@ -38,7 +38,9 @@ func TestVerify(t *testing.T) {
 		{"added_query", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) { r.URL.RawQuery = "a=b" }, ErrSignature},
 		{"other_method", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) { r.Method = http.MethodPut }, ErrSignature},
 		{"no_date", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) { r.Header.Del(HeaderDate) }, ErrSignature},
-		{"least_date", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) { r.Header.Set(HeaderDate, "-9223372036854775808") }, ErrSignature},
+		{"least_date", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) {
+			r.Header.Set(HeaderDate, "-9223372036854775808")
+		}, ErrSignature},
 		{"no_signature", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) { r.Header.Del(HeaderSignature) }, ErrSignature},
 		{"cut_signature", func(r *http.Request, _ *config.Key, _ *[]byte, _ *time.Time) {
 			r.Header.Set(HeaderSignature, r.Header.Get(HeaderSignature)[:62])

@@ -22,9 +22,10 @@ const (
 
 // client is the SDK with contexts, classified errors and batches of any length.
 type client struct {
-	ots       *tablestore.TableStoreClient
-	transport *http.Transport
-	retryFor  time.Duration
+	ots         *tablestore.TableStoreClient
+	transport   *http.Transport
+	credentials *credentials
+	retryFor    time.Duration
 }
 
 // call runs one request of the SDK. The SDK panics on answers it cannot read; that must not take the process along.

@@ -141,6 +141,21 @@ func TestErrorsHaveKinds(t *testing.T) {
 	}
 }
 
+func TestSetCredentials(t *testing.T) {
+	t.Parallel()
+	_, o := start(t)
+	id, secret := o.AccessKeyID, o.AccessKeySecret
+	o.AccessKeyID, o.AccessKeySecret = "expired", "expired"
+	s := open(t, o)
+	if _, err := s.Nodes().Get(t.Context(), "n1"); err == nil {
+		t.Error("expired credentials are let in")
+	}
+	s.SetCredentials(id, secret, "")
+	if _, err := s.Nodes().Get(t.Context(), "n1"); err != nil {
+		t.Errorf("fresh credentials: %v", err)
+	}
+}
+
 func TestServiceGone(t *testing.T) {
 	t.Parallel()
 	s := open(t, store.Options{Endpoint: "http://127.0.0.1:1", Instance: "relink", Key: [32]byte{1}, RetryFor: time.Millisecond})

@@ -109,7 +109,8 @@ func newClient(o Options) (*client, error) {
 		WriteBufferSize:     64 << 10,
 		ReadBufferSize:      16 << 10,
 	}
-	sdk := tablestore.NewClientWithConfig(o.Endpoint, o.Instance, o.AccessKeyID, o.AccessKeySecret.Reveal(), o.SecurityToken.Reveal(),
+	keys := newCredentials(o.AccessKeyID, o.AccessKeySecret, o.SecurityToken)
+	sdk := tablestore.NewClientWithCredentialsProvider(o.Endpoint, o.Instance, keys,
 		&tablestore.TableStoreConfig{
 			RetryTimes:           10,
 			MaxRetryTime:         o.RetryFor,
@@ -118,5 +119,5 @@ func newClient(o Options) (*client, error) {
 			DefaultRetryInterval: 10 * time.Millisecond,
 			MaxRetryInterval:     320 * time.Millisecond,
 		})
-	return &client{ots: sdk, transport: transport, retryFor: o.RetryFor}, nil
+	return &client{ots: sdk, transport: transport, credentials: keys, retryFor: o.RetryFor}, nil
 }
