@@ -5,10 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -201,123 +199,4 @@ func (s *Server) commitObject(q *request, o *object, more func(b *pebble.Batch) 
 	}
 	s.blobs.drop(old.Blobs)
 	return nil
-}
-
-// copyObject links the data of the source, in the same or another bucket.
-func (s *Server) copyObject(q *request) error {
-	source, err := parseCopySource(q.r.Header.Get("x-oss-copy-source"))
-	if err != nil {
-		return err
-	}
-	if err := s.mayPut(q); err != nil {
-		return err
-	}
-	from, err := s.openObject(source.bucket, source.key)
-	if err != nil {
-		return err
-	}
-	defer s.blobs.unpin(from.Blobs)
-	if err := checkConditions(q.r.Header, "X-Oss-Copy-Source-", from); err != nil {
-		return err
-	}
-	headers := from.Headers
-	if strings.EqualFold(q.r.Header.Get("x-oss-metadata-directive"), "REPLACE") {
-		if headers, err = objectHeaders(q.r); err != nil {
-			return err
-		}
-	}
-	blobs, err := s.blobs.link(from.Blobs)
-	if err != nil {
-		return err
-	}
-	o := &object{Blobs: blobs, Size: from.Size, ETag: from.ETag, CRC: from.CRC, Headers: headers, Type: from.Type}
-	if err := s.commitObject(q, o, nil); err != nil {
-		return err
-	}
-	q.w.Header().Set("x-oss-hash-crc64ecma", strconv.FormatUint(o.CRC, 10))
-	return writeXML(q, struct {
-		XMLName      struct{} `xml:"CopyObjectResult"`
-		LastModified string   `xml:"LastModified"`
-		ETag         string   `xml:"ETag"`
-	}{LastModified: o.Modified.Format(isoLayout), ETag: `"` + o.ETag + `"`})
-}
-
-// parseCopySource reads "/bucket/escaped-key"; the SDK sends a space as "+".
-func parseCopySource(v string) (address, error) {
-	bucket, key, ok := strings.Cut(strings.TrimPrefix(v, "/"), "/")
-	key, err := url.QueryUnescape(key)
-	if !ok || err != nil || key == "" || !bucketName.MatchString(bucket) || strings.Contains(v, "?") {
-		return address{}, argument("x-oss-copy-source", v, "Copy Source must be /bucket/key, url-encoded, without a version.")
-	}
-	return address{bucket, key}, checkKey(key)
-}
-
-func (s *Server) deleteObject(q *request) error {
-	if _, err := s.bucketOf(q.bucket); err != nil {
-		return err
-	}
-	if err := s.delete(q.bucket, q.key); err != nil {
-		return err
-	}
-	q.w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// delete removes an object; that there is none is success.
-func (s *Server) delete(bucket, key string) error {
-	lock := s.objectLock(bucket, key)
-	lock.Lock()
-	defer lock.Unlock()
-	var old object
-	found, err := s.get(objectKey(bucket, key), &old)
-	if err != nil || !found {
-		return err
-	}
-	if err := s.update(func(b *pebble.Batch) error { return b.Delete(objectKey(bucket, key), nil) }); err != nil {
-		return fmt.Errorf("delete object: %w", err)
-	}
-	s.blobs.drop(old.Blobs)
-	return nil
-}
-
-func (s *Server) deleteObjects(q *request) error {
-	var in struct {
-		XMLName struct{} `xml:"Delete"`
-		Quiet   bool     `xml:"Quiet"`
-		Objects []struct {
-			Key string `xml:"Key"`
-		} `xml:"Object"`
-	}
-	if _, err := s.bucketOf(q.bucket); err != nil {
-		return err
-	}
-	if err := readXML(q, &in); err != nil {
-		return err
-	}
-	if len(in.Objects) == 0 || len(in.Objects) > 1000 {
-		return fail(MalformedXML)
-	}
-	type deleted struct {
-		Key string `xml:"Key"`
-	}
-	out := struct {
-		XMLName  struct{}  `xml:"DeleteResult"`
-		Encoding string    `xml:"EncodingType,omitempty"`
-		Deleted  []deleted `xml:"Deleted"`
-	}{Encoding: q.query.Get("encoding-type")}
-	for _, o := range in.Objects {
-		if err := checkKey(o.Key); err != nil || o.Key == "" {
-			return fail(InvalidObjectName)
-		}
-		if err := s.delete(q.bucket, o.Key); err != nil {
-			return err
-		}
-		if out.Encoding == "url" {
-			o.Key = escape(o.Key)
-		}
-		if !in.Quiet {
-			out.Deleted = append(out.Deleted, deleted{o.Key})
-		}
-	}
-	return writeXML(q, out)
 }
