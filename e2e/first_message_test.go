@@ -24,8 +24,8 @@ func TestDevicePostsAndApplicationReadsBack(t *testing.T) {
 		tls       *tls.Config
 		value     string
 	}{
-		{"tcp", "tcp://" + s.env["RELINK_MQTT"], nil, "23.5"},
-		{"tls", "ssl://" + s.env["RELINK_MQTTS"], authority, "24.5"},
+		{"plain_tcp", "tcp://" + s.env["RELINK_MQTT"], nil, "23.5"},
+		{"over_tls", "ssl://" + s.env["RELINK_MQTTS"], authority, "24.5"},
 		{"tls_on_the_plain_port", "ssl://" + s.env["RELINK_MQTT"], authority, "25.5"},
 		{"websocket", s.env["RELINK_WS"], nil, "26.5"},
 		{"secure_websocket", s.env["RELINK_WSS"], authority, "27.5"},

@@ -37,8 +37,8 @@ func TestBadInput(t *testing.T) {
 	}{
 		{name: "invalid_json", payload: `{"id":"1","params":{"temperature":`, code: 6207, data: "{}", reason: "payload_not_json"},
 		{name: "invalid_utf8", payload: "{\"id\":\"1\",\"params\":{\"fill\":\"\xff\xfe\"}}", code: 6207, data: "{}", reason: "payload_not_json"},
-		{name: "wrong_type", payload: `{"id":"1","params":{"temperature":"warm"}}`, code: 200, data: `{"temperature":"tsl parse: data type is not float -> temperature"}`, reason: "tsl_parse_failed"},
-		{name: "unknown_identifier", payload: `{"id":"1","params":{"colour":1}}`, code: 200, data: `{"colour":"property not found"}`, reason: "tsl_parse_failed"},
+		{name: "wrong_type", payload: `{"id":"1","params":{"temperature":"warm"}}`, code: 200, data: `{"temperature":"tsl parse: data type is not float -> temperature"}`, reason: "value_type_mismatch"},
+		{name: "unknown_identifier", payload: `{"id":"1","params":{"colour":1}}`, code: 200, data: `{"colour":"property not found"}`, reason: "property_not_in_model"},
 		{name: "empty_params", payload: `{"id":"1","params":{}}`, code: 460, data: "{}", reason: "params_missing"},
 		{name: "foreign_topic", topic: "/sys/a1Foreign001/someone/thing/event/property/post", payload: `{"id":"1","params":{"temperature":1}}`, reason: "topic_not_own"},
 		{name: "unknown_method", topic: "thing/no/such/method", payload: `{"id":"1","params":{}}`, code: 6203, data: "{}", reason: "unknown_topic"},

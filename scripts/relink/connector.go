@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -39,10 +41,7 @@ either; commands find them through Tablestore. It runs until it is stopped.`,
 			if len(first.file) == 0 {
 				return fmt.Errorf("%s is not there: start localstack first", configuration)
 			}
-			env := os.Environ()
-			for k, v := range first.file {
-				env = append(env, k+"="+v)
-			}
+			set := maps.Clone(first.file)
 			for _, l := range connectorListeners {
 				host, port, err := net.SplitHostPort(first.file[l.variable])
 				if err != nil {
@@ -53,9 +52,9 @@ either; commands find them through Tablestore. It runs until it is stopped.`,
 					return err
 				}
 				address := net.JoinHostPort(host, strconv.Itoa(n+offset))
-				env = append(env, l.variable+"="+address)
+				set[l.variable] = address
 				if l.variable == "RELINK_LISTEN_INTERNAL" {
-					env = append(env, "RELINK_INTERNAL_URL=http://"+address)
+					set["RELINK_INTERNAL_URL"] = "http://" + address
 				} else {
 					fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", l.variable[len("RELINK_LISTEN_"):], address)
 				}
@@ -63,6 +62,15 @@ either; commands find them through Tablestore. It runs until it is stopped.`,
 			path, err := exec.LookPath(binary)
 			if err != nil {
 				return err
+			}
+			var env []string // a variable that stands twice counts as its first, so ours come alone
+			for _, kv := range os.Environ() {
+				if k, _, _ := strings.Cut(kv, "="); set[k] == "" {
+					env = append(env, kv)
+				}
+			}
+			for k, v := range set {
+				env = append(env, k+"="+v)
 			}
 			// The connector takes this process over, so that signals and its exit status are its own.
 			return syscall.Exec(path, []string{filepath.Base(path)}, env)
