@@ -24,6 +24,9 @@ func (i *instance) environment() []string {
 		"ALIBABA_CLOUD_ACCESS_KEY_ID":     o.AccessKeyID,
 		"ALIBABA_CLOUD_ACCESS_KEY_SECRET": o.AccessKeySecret,
 		"ALIBABA_CLOUD_SECURITY_TOKEN":    "",
+		// Not of the service, where instances must listen on 0.0.0.0: a function that honours it cannot be called from other
+		// machines, past the signature.
+		"RELINK_FC_LISTEN_HOST": "127.0.0.1",
 	}
 	for _, name := range [...]string{"PATH", "HOME", "TMPDIR"} {
 		if v, ok := os.LookupEnv(name); ok {

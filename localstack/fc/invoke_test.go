@@ -2,6 +2,8 @@ package fc_test
 
 import (
 	"encoding/base64"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -165,41 +167,32 @@ func TestCrashFailsOnlyItsInvocations(t *testing.T) {
 func TestScaling(t *testing.T) {
 	t.Parallel()
 	clock := &manualClock{}
-	reserved := func(f *fc.Function) { f.ReservedConcurrency = 2 }
-	c := start(t, fc.Options{Clock: clock, Functions: []fc.Function{go1("go1"), custom("two", reserved, func(f *fc.Function) { f.InstanceConcurrency = 2 })},
-		Limits: fc.Limits{Instances: 3, QueueWait: 300 * time.Millisecond}})
-	pids := func(function string, n int, ms int) (seen map[int]int, most, throttled int) {
-		seen = make(map[int]int)
+	long := func(f *fc.Function) { f.Timeout = 20 * time.Second }
+	c := start(t, fc.Options{Clock: clock, Limits: fc.Limits{Instances: 3, QueueWait: 20 * time.Second}, Functions: []fc.Function{
+		go1("go1", long), custom("two", long, func(f *fc.Function) { f.ReservedConcurrency, f.InstanceConcurrency = 2, 2 })}})
+	// meet runs callers whose functions wait for each other, so it ends only when all run at a time.
+	meet := func(function string, callers int) (pids map[int]int, most int) {
+		pids = make(map[int]int)
+		file := filepath.Join(t.TempDir(), "met")
 		var mu sync.Mutex
 		var wg sync.WaitGroup
-		for range n {
+		for range callers {
 			wg.Go(func() {
-				r := c.invoke(function, event(task{Do: "sleep", MS: ms}))
+				a := c.invoke(function, event(task{Do: "meet", MS: callers, File: file})).answer(t)
 				mu.Lock()
 				defer mu.Unlock()
-				if r.code != "" {
-					if r.status != 429 || r.code != "ResourceExhausted" {
-						t.Errorf("got %+v", r)
-					}
-					throttled++
-					return
-				}
-				a := r.answer(t)
-				seen[a.PID]++
+				pids[a.PID]++
 				most = max(most, a.Running)
 			})
 		}
 		wg.Wait()
-		return seen, most, throttled
+		return pids, most
 	}
-	if seen, most, throttled := pids("go1", 6, 50); len(seen) != 3 || most != 1 || throttled != 0 {
-		t.Errorf("go1: instances %v, at most %d at a time, %d throttled", seen, most, throttled)
+	if pids, most := meet("go1", 3); len(pids) != 3 || most != 1 {
+		t.Errorf("go1: instances %v, at most %d at a time", pids, most)
 	}
-	if seen, most, throttled := pids("two", 4, 300); len(seen) != 2 || most != 2 || throttled != 0 {
-		t.Errorf("concurrency 2: instances %v, at most %d at a time, %d throttled", seen, most, throttled)
-	}
-	if _, _, throttled := pids("two", 5, 1500); throttled != 1 {
-		t.Errorf("%d throttled of five callers for four slots", throttled)
+	if pids, most := meet("two", 4); len(pids) != 2 || most != 2 {
+		t.Errorf("concurrency 2: instances %v, at most %d at a time", pids, most)
 	}
 	old := c.Processes()
 	if len(old["go1"]) != 3 || len(old["two"]) != 2 {
@@ -211,6 +204,34 @@ func TestScaling(t *testing.T) {
 		if processExists(pid) {
 			t.Errorf("process %d runs", pid)
 		}
+	}
+}
+
+func TestThrottling(t *testing.T) {
+	t.Parallel()
+	c := start(t, fc.Options{Functions: []fc.Function{go1("f")}, Limits: fc.Limits{Instances: 1, QueueLength: 1, QueueWait: 50 * time.Millisecond}})
+	c.invoke("f", "x")
+	file := filepath.Join(t.TempDir(), "met")
+	first := make(chan result)
+	go func() { first <- c.invoke("f", event(task{Do: "meet", MS: 2, File: file})) }()
+	poll(t, "the only instance is busy", func() bool { return fileSize(file) == 1 })
+	results := make(chan result)
+	for range 2 { // one waits in vain, the other finds the queue full or waits after it
+		go func() { results <- c.invoke("f", "x") }()
+	}
+	for range 2 {
+		if r := <-results; r.status != 429 || r.code != "ResourceExhausted" {
+			t.Errorf("got %+v", r)
+		}
+	}
+	if err := os.WriteFile(file, []byte("\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-first; r.errType != "" {
+		t.Errorf("the first: %+v", r)
+	}
+	if st := c.Stats()["f"]; st.Throttled != 2 {
+		t.Errorf("stats %+v", st)
 	}
 }
 

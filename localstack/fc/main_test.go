@@ -90,8 +90,18 @@ func perform(ctx context.Context, event []byte, requestID string, retry string) 
 		if t.Text != "" {
 			return nil, errors.New(t.Text)
 		}
-	case "store": // the whole event
-		return nil, os.WriteFile(t.File, event, 0o600)
+	case "meet": // until as many run at a time as the event says
+		f, err := os.OpenFile(t.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if _, err := f.WriteString("\n"); err != nil {
+			return nil, err
+		}
+		for fileSize(t.File) < t.MS && ctx.Err() == nil {
+			time.Sleep(5 * time.Millisecond)
+		}
 	}
 	return json.Marshal(map[string]any{"pid": os.Getpid(), "request_id": requestID, "running": now, "env": os.Getenv("FC_TEST_VALUE"),
 		"function": os.Getenv("FC_FUNCTION_NAME"), "instance": os.Getenv("FC_INSTANCE_ID"), "initialized": initialized.Load()})

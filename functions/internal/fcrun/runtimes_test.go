@@ -166,7 +166,7 @@ func start(t *testing.T, runtime, note string, out fc.LogSink) (invoke func(func
 		t.Fatal(err)
 	}
 	f := fc.Function{Name: "f", Runtime: runtime, Handler: filepath.Base(self), CodeDir: filepath.Dir(self), Command: []string{self}, MemoryMB: 512, CPU: 0.5,
-		Timeout: 5 * time.Second, InstanceConcurrency: 1, Environment: map[string]string{"FCRUN_TEST_FUNCTION": "1", "FCRUN_TEST_NOTE": note, "RELINK_FC_TIMEOUT": "5s", "RELINK_FC_LISTEN_HOST": "127.0.0.1"},
+		Timeout: 5 * time.Second, InstanceConcurrency: 1, Environment: map[string]string{"FCRUN_TEST_FUNCTION": "1", "FCRUN_TEST_NOTE": note, "RELINK_FC_TIMEOUT": "5s"},
 		Log:      serverless.Log{Project: "p", Logstore: "l"},
 		Triggers: []serverless.Trigger{{Name: "web", Type: "http", HTTP: &serverless.HTTPTrigger{AuthType: "anonymous", Methods: []string{"GET"}}}}}
 	broken := f
