@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,8 @@ func TestCrash(t *testing.T) {
 	acknowledged := make([]int, writers)
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
+	defer wg.Wait()
+	defer close(stop)
 	for w := range writers {
 		wg.Go(func() {
 			for i := 0; ; i++ {
@@ -88,8 +91,11 @@ func TestCrash(t *testing.T) {
 			mu.Lock()
 			before = append(before[:0], acknowledged...)
 			mu.Unlock()
-			if before[0] > (round+1)*10 || time.Now().After(deadline) {
+			if slices.Min(before) > (round+1)*10 {
 				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("round %d: writers are stuck, acknowledged %v", round, before)
 			}
 			time.Sleep(time.Millisecond)
 		}
@@ -103,8 +109,6 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}
-	close(stop)
-	wg.Wait()
 }
 
 // TestKill copies the directory of a running server, as a kill would leave it, and opens the copy.
