@@ -98,10 +98,11 @@ func (c *cache[V]) makeRoom(now time.Time) {
 	}
 }
 
-// A CachedProduct is a product with its published model ready for use. It is shared: nobody changes it.
+// A CachedProduct is a product with its newest published model ready for use, and without the text of models and draft, which
+// would fill memory. It is shared: nobody changes it.
 type CachedProduct struct {
-	Product
-	// Thing is the newest published model; nil if there is none, and ThingErr is set if it could not be read.
+	Product // Draft and Models are nil
+	// Thing is the model; nil if none is published, and ThingErr is set if it could not be read.
 	Thing    *tsl.Model
 	ThingErr error
 }
@@ -115,20 +116,40 @@ func NewCachedProducts(products Products, now func() time.Time) *CachedProducts 
 		now = time.Now
 	}
 	load := func(ctx context.Context, key string, old *CachedProduct) (*CachedProduct, error) {
-		p, err := products.Get(ctx, iot.ProductKey(key))
+		return loadProduct(ctx, products, iot.ProductKey(key), old)
+	}
+	return &CachedProducts{newCache(load, now)}
+}
+
+// A revisioner can tell whether a product has changed without reading it whole, which for one with many models costs some
+// hundred times as much.
+type revisioner interface {
+	revision(ctx context.Context, key iot.ProductKey) (revision, createdAt int64, err error)
+}
+
+func loadProduct(ctx context.Context, products Products, key iot.ProductKey, old *CachedProduct) (*CachedProduct, error) {
+	if r, ok := products.(revisioner); ok && old != nil {
+		revision, createdAt, err := r.revision(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		next := &CachedProduct{Product: *p}
-		switch {
-		case old != nil && old.Revision == p.Revision && old.CreatedAt == p.CreatedAt:
-			next.Thing, next.ThingErr = old.Thing, old.ThingErr
-		case len(p.Models) > 0:
-			next.Thing, next.ThingErr = tsl.Parse(p.Models[len(p.Models)-1].TSL)
+		if revision == old.Revision && createdAt == old.CreatedAt {
+			return old, nil
 		}
-		return next, nil
 	}
-	return &CachedProducts{newCache(load, now)}
+	p, err := products.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	next := &CachedProduct{Product: *p}
+	next.Draft, next.Models = nil, nil
+	switch {
+	case old != nil && old.Revision == p.Revision && old.CreatedAt == p.CreatedAt:
+		next.Thing, next.ThingErr = old.Thing, old.ThingErr
+	case len(p.Models) > 0:
+		next.Thing, next.ThingErr = tsl.Parse(p.Models[len(p.Models)-1].TSL)
+	}
+	return next, nil
 }
 
 // Get answers a product; ProductNotFound, Throttled, Unavailable.

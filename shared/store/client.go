@@ -44,9 +44,9 @@ func (c *client) call(ctx context.Context, doing string, f func() error) (err er
 	return nil
 }
 
-// get reads one row; nil cells without an error if there is none.
-func (c *client) get(ctx context.Context, table string, key *tablestore.PrimaryKey) (cells, error) {
-	req := &tablestore.GetRowRequest{SingleRowQueryCriteria: &tablestore.SingleRowQueryCriteria{TableName: table, PrimaryKey: key, MaxVersion: 1}}
+// get reads one row, all of it or some columns; nil cells without an error if there is none.
+func (c *client) get(ctx context.Context, table string, key *tablestore.PrimaryKey, columns ...string) (cells, error) {
+	req := &tablestore.GetRowRequest{SingleRowQueryCriteria: &tablestore.SingleRowQueryCriteria{TableName: table, PrimaryKey: key, MaxVersion: 1, ColumnsToGet: columns}}
 	var row cells
 	err := c.call(ctx, "read "+table, func() error {
 		resp, err := c.ots.GetRow(req)

@@ -16,14 +16,14 @@ type indexed struct {
 }
 
 // eachOfProduct walks through a product's index rows, newest first, until f answers false.
-func (d devices) eachOfProduct(ctx context.Context, key iot.ProductKey, limit int32, f func(indexed) bool) error {
+func (d devices) eachOfProduct(ctx context.Context, key iot.ProductKey, limit int32, f func(indexed) bool, columns ...string) error {
 	newest, oldest := stringKey("product_key", string(key)), stringKey("product_key", string(key))
 	newest.AddPrimaryKeyColumnWithMaxValue("created_at")
 	newest.AddPrimaryKeyColumnWithMaxValue("device_name")
 	oldest.AddPrimaryKeyColumnWithMinValue("created_at")
 	oldest.AddPrimaryKeyColumnWithMinValue("device_name")
 	return d.s.client.scan(ctx, tablestore.RangeRowQueryCriteria{
-		TableName: tableDeviceByProduct, StartPrimaryKey: newest, EndPrimaryKey: oldest, Direction: tablestore.BACKWARD, Limit: limit,
+		TableName: tableDeviceByProduct, StartPrimaryKey: newest, EndPrimaryKey: oldest, Direction: tablestore.BACKWARD, Limit: limit, ColumnsToGet: columns,
 	}, func(row *tablestore.Row) bool {
 		pk := row.PrimaryKey.PrimaryKeys
 		created, _ := pk[1].Value.(int64)
@@ -73,6 +73,6 @@ func (d devices) List(ctx context.Context, key iot.ProductKey, offset, limit int
 // Count reads the whole index of the product, 5000 rows a request.
 func (d devices) Count(ctx context.Context, key iot.ProductKey) (int, error) {
 	n := 0
-	err := d.eachOfProduct(ctx, key, 0, func(indexed) bool { n++; return true })
+	err := d.eachOfProduct(ctx, key, 0, func(indexed) bool { n++; return true }, "device_name")
 	return n, err
 }

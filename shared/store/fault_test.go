@@ -141,6 +141,101 @@ func TestErrorsHaveKinds(t *testing.T) {
 	}
 }
 
+// A deletion that breaks off anywhere leaves no device that can be found, and can be finished by the next one or by a creation.
+func TestBrokenDeletion(t *testing.T) {
+	t.Parallel()
+	for name, rule := range map[string]tablestore.Fault{
+		"reading": {Operation: "GetRow", Fraction: 1, Code: "OTSParameterInvalid"}, "index": {Operation: "BatchWriteRow", Fraction: 1, Code: "OTSParameterInvalid"},
+		"history": {Operation: "GetRange", Fraction: 1, Code: "OTSParameterInvalid"}, "row": {Operation: "DeleteRow", Fraction: 1, Code: "OTSParameterInvalid"},
+	} {
+		for _, finish := range []string{"delete", "create"} {
+			t.Run(name+"_"+finish, func(t *testing.T) {
+				t.Parallel()
+				server, o := start(t)
+				s := open(t, o)
+				ctx, d := t.Context(), s.Devices()
+				dev := &store.Device{Ref: lamp(1), IotID: "i1", Secret: "s", CreatedAt: 5}
+				if err := d.Create(ctx, dev); err != nil {
+					t.Fatal(err)
+				}
+				for i, err := range s.Properties().Post(ctx, []store.Post{{Ref: lamp(1), MessageID: "m", Values: []store.Value{{Identifier: "a", Time: 7, JSON: []byte("1")}}}}) {
+					if err != nil {
+						t.Fatalf("post %d: %v", i, err)
+					}
+				}
+				faults(t, server, rule)
+				if err := d.Delete(ctx, lamp(1)); err == nil {
+					t.Fatal("Delete succeeded")
+				}
+				faults(t, server)
+				if _, err := d.Get(ctx, lamp(1)); !iot.Is(err, iot.DeviceNotFound) {
+					t.Errorf("Get after a deletion that broke off: %v", err)
+				}
+				if list, err := d.List(ctx, lamp(1).ProductKey, 0, 10); err != nil || len(list) != 0 {
+					t.Errorf("List after a deletion that broke off: %d, %v", len(list), err)
+				}
+				want := 0
+				if finish == "delete" {
+					if err := d.Delete(ctx, lamp(1)); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					want = 1
+					if err := d.Create(ctx, &store.Device{Ref: lamp(1), IotID: "i2", Secret: "s", CreatedAt: 9}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				values, _, err := s.Properties().History(ctx, lamp(1), "a", 0, 10, true, 10)
+				if err != nil || len(values) != 0 {
+					t.Errorf("history: %d values, %v", len(values), err)
+				}
+				if n, err := d.Count(ctx, lamp(1).ProductKey); err != nil || n != want {
+					t.Errorf("Count: %d, %v, want %d", n, err, want)
+				}
+			})
+		}
+	}
+}
+
+// A cached product that has not changed costs one capacity unit, however large its models are.
+func TestCachedProductIsCheap(t *testing.T) {
+	t.Parallel()
+	server, o := start(t)
+	s := open(t, o)
+	p := &store.Product{Key: "a1faults"}
+	for i := range 4 {
+		p.Models = append(p.Models, store.Model{Version: fmt.Sprint(i), TSL: []byte(`{"properties":[],"x":"` + strings.Repeat("y", 200<<10) + `"}`)})
+	}
+	if err := s.Products().Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	c := store.NewCachedProducts(s.Products(), func() time.Time { return now })
+	get := func() (*store.CachedProduct, int64) {
+		t.Helper()
+		before := server.Stats().ReadCU
+		got, err := c.Get(t.Context(), p.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got, server.Stats().ReadCU - before
+	}
+	if got, _ := get(); got.Thing == nil || got.Models != nil {
+		t.Errorf("model %v, its text kept: %v", got.Thing, got.Models != nil)
+	}
+	now = now.Add(time.Minute)
+	if _, cost := get(); cost != 1 {
+		t.Errorf("refreshing an unchanged product cost %d read units", cost)
+	}
+	if err := s.Products().Update(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Minute)
+	if got, _ := get(); got.Revision != 2 {
+		t.Errorf("after Update: revision %d", got.Revision)
+	}
+}
+
 func TestSetCredentials(t *testing.T) {
 	t.Parallel()
 	_, o := start(t)

@@ -69,6 +69,22 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+func FuzzColumns(f *testing.F) {
+	for _, id := range []string{"a", "climate:humidity", "a:b:c", "m_02_x_y", ":", "ü"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		identifierOf(id) // any column that somebody else wrote
+		if !validIdentifier(id) {
+			return
+		}
+		column := columnOf(id)
+		if len(column) > maxColumn || identifierOf(column) != id {
+			t.Errorf("%q is column %q, which is %q", id, column, identifierOf(column))
+		}
+	})
+}
+
 func TestUnstorableIdentifier(t *testing.T) {
 	t.Parallel()
 	w := postings.New().(*posting)

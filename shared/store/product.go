@@ -56,6 +56,15 @@ func (p products) Get(ctx context.Context, key iot.ProductKey) (*Product, error)
 	return p.read(key, row)
 }
 
+// revision is Get of two columns.
+func (p products) revision(ctx context.Context, key iot.ProductKey) (revision, createdAt int64, err error) {
+	row, err := p.s.client.get(ctx, tableProduct, productKey(key), "revision", "created_at")
+	if err == nil && row == nil {
+		err = iot.Errorf(iot.ProductNotFound, "no product %s", key)
+	}
+	return row.int("revision"), row.int("created_at"), err
+}
+
 func (p products) List(ctx context.Context) ([]*Product, error) {
 	start, end := new(tablestore.PrimaryKey), new(tablestore.PrimaryKey)
 	start.AddPrimaryKeyColumnWithMinValue("product_key")
