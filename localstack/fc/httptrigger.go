@@ -113,6 +113,9 @@ func (h *httpTrigger) pass(w http.ResponseWriter, r *http.Request, id string) *a
 	inst, e := f.acquire(r.Context())
 	if e != nil {
 		f.counters.countError(e)
+		if e.Code == initializeError {
+			return &apiError{http.StatusBadGateway, e.Code, e.Message}
+		}
 		return e
 	}
 	defer f.release(inst)

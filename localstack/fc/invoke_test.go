@@ -134,6 +134,20 @@ func TestSynchronous(t *testing.T) {
 	}
 }
 
+func TestInitializerFailure(t *testing.T) {
+	t.Parallel()
+	broken := func(f *fc.Function) {
+		f.Environment["FC_TEST_VALUE"] = "uninitialized"
+		f.Initializer = &serverless.Hook{Handler: "h", Timeout: 3 * time.Second}
+	}
+	c := start(t, fc.Options{Functions: []fc.Function{custom("custom", broken), go1("go1", broken)}})
+	for _, name := range []string{"custom", "go1"} {
+		if r := c.invoke(name, "x"); r.status != 200 || r.errType != "FunctionInitializeError" || !strings.Contains(r.body, "no table") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 func TestCrashFailsOnlyItsInvocations(t *testing.T) {
 	t.Parallel()
 	c := start(t, fc.Options{Functions: []fc.Function{custom("f"), custom("g")}, Limits: fc.Limits{Instances: 1}})

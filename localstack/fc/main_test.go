@@ -125,7 +125,12 @@ func serveFunction() {
 		}()
 	}
 	if os.Getenv("FC_RUNTIME_API") != "" {
-		runtime.RegisterInitializerFunction(func(context.Context) { initialized.Store(true) })
+		runtime.RegisterInitializerFunction(func(context.Context) {
+			if os.Getenv("FC_TEST_VALUE") == "uninitialized" {
+				panic("no table")
+			}
+			initialized.Store(true)
+		})
 		runtime.Start(func(ctx context.Context, event []byte) (any, error) {
 			out, err := perform(ctx, event, "", "")
 			if err != nil {
@@ -138,7 +143,13 @@ func serveFunction() {
 		})
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /initialize", func(http.ResponseWriter, *http.Request) { initialized.Store(true) })
+	mux.HandleFunc("POST /initialize", func(w http.ResponseWriter, _ *http.Request) {
+		if os.Getenv("FC_TEST_VALUE") == "uninitialized" {
+			http.Error(w, "no table", http.StatusInternalServerError)
+			return
+		}
+		initialized.Store(true)
+	})
 	mux.HandleFunc("GET /pre-stop", func(http.ResponseWriter, *http.Request) { fmt.Println("pre-stop called") })
 	mux.HandleFunc("POST /invoke", func(w http.ResponseWriter, r *http.Request) {
 		event, err := io.ReadAll(r.Body)
