@@ -5,12 +5,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"relink/functions/internal/fcrun"
 	"relink/shared/config"
 	"relink/shared/fc"
+	"relink/shared/iot"
+	"relink/shared/logs"
 	"relink/shared/openapi"
 	"relink/shared/store"
 )
@@ -29,7 +30,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	if err := config.Read(&cfg); err != nil {
 		return nil, err
 	}
-	tables, err := openTables(cfg)
+	state, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
 	if err != nil {
 		return nil, err
 	}
@@ -42,20 +43,21 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	if cfg.Keys.Len() == 0 {
 		log.Error("no access keys (RELINK_API_KEYS): every call will be refused")
 	}
+	fresh := &renewal{set: []func(id string, secret, token iot.Secret) error{
+		func(id string, secret, token iot.Secret) error { state.SetCredentials(id, secret, token); return nil },
+		client.SetCredentials,
+	}}
 	var audit sink = noSink{}
 	if cfg.Cloud.SLSEndpoint != "" {
-		if audit, err = newSLSSink(cfg.Cloud); err != nil {
+		s, err := newSLSSink(cfg.Cloud)
+		if err != nil {
 			return nil, err
 		}
+		audit, fresh.set = s, append(fresh.set, s.setCredentials)
 	}
-	return handler{assemble(parts{tables: tables, commander: fcCommander{client}, sink: audit, keys: cfg.Keys, region: cfg.Cloud.Region,
-		now: time.Now, log: log})}, nil
-}
-
-func openTables(cfg Config) (tables, error) {
-	s, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
-	if err != nil {
-		return tables{}, fmt.Errorf("tables: %w", err)
-	}
-	return tables{s.Products(), s.Devices(), s.Sessions(), s.Nodes(), s.Properties(), s.Applications()}, nil
+	api := assemble(parts{
+		tables:    tables{state.Products(), state.Devices(), state.Sessions(), state.Nodes(), state.Properties(), state.Applications()},
+		commander: fcCommander{client}, sink: audit, keys: cfg.Keys, region: cfg.Cloud.Region, now: time.Now, log: log,
+	})
+	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"relink/shared/config"
+	"relink/shared/iot"
 	"relink/shared/logs"
 )
 
@@ -40,6 +41,11 @@ func (s *slsSink) Put(lines []line) error {
 		group.Logs = append(group.Logs, entry)
 	}
 	return s.client.PutLogs(s.project, logs.StoreAudit, group)
+}
+
+func (s *slsSink) setCredentials(id string, secret, token iot.Secret) error {
+	s.client.ResetAccessKeyToken(id, secret.Reveal(), token.Reveal())
+	return nil
 }
 
 // noSink is for installations without a log service: the console has every line.
