@@ -62,7 +62,8 @@ var noModel = new(tsl.Model)
 // Post takes a batch; the results have its order. A record that comes again is stored once and answered alike: what has no
 // time of its own has the time of its arrival, and the message id is part of its place.
 //
-// A result is 200 with a reason if some of the post was refused: the device is told 200 and which (code 6332 is for the log).
+// Of a post of which some was refused, or all of it, the device is told 200 and which ("Effect on the reply"); the result's code
+// is then 6332, with the cause of the first refusal as reason, for the log.
 func (s *Service) Post(ctx context.Context, records []record.Record) []record.Result {
 	n := len(records)
 	b := batch{
