@@ -71,11 +71,10 @@ func (x connContext) Err() error {
 	}
 }
 
-// serve reads packets until the connection ends. It runs on a goroutine of its own, whose stack is small because it did not
-// carry the handshake.
+// serve reads packets until the connection ends. It runs on a goroutine of its own, which has carried neither the handshake nor
+// anything else deep: while it waits for the device its stack is 2 KB.
 func (c *conn) serve() {
 	defer c.finish()
-	c.srv.presence.Online(connContext{c}, c.sess)
 	for {
 		first, body, err := c.next()
 		if err == nil {

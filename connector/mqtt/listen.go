@@ -78,6 +78,10 @@ func (s *Server) open(tc *net.TCPConn) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(c, p, debug.Stack())
+			if c.sess != nil {
+				s.registry.Remove(c.sess)
+				s.forget(c)
+			}
 			s.refused(c, refusal.New(refusal.InternalError, ""))
 			c.close()
 		}
@@ -94,6 +98,7 @@ func (s *Server) open(tc *net.TCPConn) {
 		c.close()
 		return
 	}
+	s.openings.Leave(entry)
 	s.establish(c)
 }
 

@@ -274,6 +274,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	if grant.Ref() != dev {
 		return refuse(refusal.BackendUnavailable, "grant is for another device")
 	}
+	grant.Topics = s.classes.share(&grant)
 	c.grant = &grant
 	s.meter.Established(c.version, s.now().Sub(started))
 	return nil
@@ -348,5 +349,6 @@ func (s *Server) establish(c *conn) {
 	if c.grant.Previous != nil && s.opts.Superseded != nil {
 		s.opts.Superseded(c.grant)
 	}
+	s.presence.Online(connContext{c}, c.sess)
 	s.conns.Go(c.serve)
 }

@@ -107,6 +107,7 @@ type Server struct {
 	broker   *broker.Server
 	flusher  *flusher
 	openings *limits.Openings
+	classes  classes
 	now      func() time.Time
 
 	stopping atomic.Bool

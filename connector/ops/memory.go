@@ -12,7 +12,7 @@ import (
 // little going on.
 type Trimmer struct {
 	Every   time.Duration // between looks; 5 s if 0
-	AtLeast uint64        // bytes to gain; 16 MB if 0
+	AtLeast uint64        // bytes to gain; 8 MB if 0
 	AtMost  uint64        // bytes allocated since the last look, above which the process is busy; 64 MB if 0
 	trim    func()        // for tests; nil: debug.FreeOSMemory
 }
@@ -31,7 +31,7 @@ func (t *Trimmer) Run(ctx context.Context) {
 		t.Every = 5 * time.Second
 	}
 	if t.AtLeast == 0 {
-		t.AtLeast = 16 << 20
+		t.AtLeast = 8 << 20
 	}
 	if t.AtMost == 0 {
 		t.AtMost = 64 << 20

@@ -25,13 +25,8 @@ type Meter struct {
 	panics      prometheus.Counter
 	downlinks   *prometheus.CounterVec
 	rejected    *prometheus.CounterVec
-	families    [topic.FamilyCount]family
-}
-
-// A family has its counters at hand: a look-up by label for each message would be seen.
-type family struct {
-	taken prometheus.Counter
-	took  prometheus.Observer
+	took        prometheus.Histogram
+	families    [topic.FamilyCount]prometheus.Counter // at hand: a look-up by label for each message would be seen
 }
 
 // Gauges are read when metrics are.
@@ -74,14 +69,14 @@ func NewMeter(r prometheus.Registerer, g Gauges) *Meter {
 		}),
 	}
 	uplinks := vector("uplinks_total", "Messages of devices that were answered.", "family")
-	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	m.took = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: "relink", Subsystem: "connector", Name: "uplink_seconds", Help: "Time from a message's last byte to its answer.",
 		Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .3, 1, 3, 10, 60},
-	}, []string{"family"})
-	r.MustRegister(m.logins, took)
+	})
+	r.MustRegister(m.logins, m.took)
 	for f := range topic.FamilyCount {
 		if f == topic.None || f.Uplink() {
-			m.families[f] = family{taken: uplinks.WithLabelValues(f.String()), took: took.WithLabelValues(f.String())}
+			m.families[f] = uplinks.WithLabelValues(f.String())
 		}
 	}
 	return m
@@ -118,11 +113,11 @@ func (m *Meter) Downlink(path string, state downlink.State) {
 
 // Uplink counts a message that was answered.
 func (m *Meter) Uplink(f topic.Family, reason refusal.Cause, took time.Duration) {
-	if f >= topic.FamilyCount || m.families[f].taken == nil {
+	if f >= topic.FamilyCount || m.families[f] == nil {
 		f = topic.None
 	}
-	m.families[f].taken.Inc()
-	m.families[f].took.Observe(took.Seconds())
+	m.families[f].Inc()
+	m.took.Observe(took.Seconds())
 	if reason == "" {
 		return
 	}
