@@ -135,7 +135,7 @@ func (c *conn) finish() {
 	c.in.release()
 	s.presence.Offline(c.sess, cause)
 	s.journal.Record(session.Event{
-		Device: c.sess.Ref, Operation: session.OpOffline, Code: 200, Reason: cause, Detail: detail, RemoteAddr: c.remote.String(),
+		Device: c.sess.Ref, IotID: c.sess.Grant.IotID, Operation: session.OpOffline, Code: endCode(cause), Reason: cause, Detail: detail, RemoteAddr: c.remote.String(),
 	})
 	s.meter.Ended(cause)
 }

@@ -53,6 +53,9 @@ func (f *fakeCloud) Submit(ctx context.Context, function string, r record.Record
 	f.records = append(f.records, r)
 	hold, undecide, down, full := f.hold, f.undecide, f.down, f.full
 	f.mu.Unlock()
+	if string(r.Payload) == "boom" {
+		panic("boom")
+	}
 	switch function {
 	case "auth":
 		if !down {

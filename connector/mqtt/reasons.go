@@ -93,3 +93,13 @@ func disconnectReason(cause refusal.Cause) (byte, bool) {
 	}
 	return 0x80, true
 }
+
+// endCode is the code, in the log, of the end of a session: 200 for what happens in order, so that it may be sampled; 400 for what
+// somebody will look for.
+func endCode(cause refusal.Cause) int {
+	switch cause {
+	case refusal.Disconnected, refusal.ConnectionClosed, refusal.TakenOver, refusal.Shutdown:
+		return 200
+	}
+	return 400
+}
