@@ -76,7 +76,9 @@ func listen(s *settings) (*opened, error) {
 		if p.address == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", p.address)
+		// Keep-alive is MQTT's: probes of TCP every 15 s would cost devices on a mobile network their battery and their data.
+		config := net.ListenConfig{KeepAlive: -1}
+		l, err := config.Listen(context.Background(), "tcp", p.address)
 		if err != nil {
 			for _, l := range o.all() {
 				_ = l.Close() // the other error is the one to tell

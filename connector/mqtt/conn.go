@@ -27,7 +27,8 @@ type conn struct {
 	remote    netip.AddrPort
 	done      chan struct{} // closed when the connection has ended
 	slots     chan struct{} // one for each published message that is not answered
-	lastSeen  atomic.Int64  // Unix milliseconds of the last byte from the device
+	lastSeen  atomic.Int64  // when the last byte came from the device, in nanoseconds since the server started
+	evicted   atomic.Bool   // closed before its login, to make room
 
 	// Written before serve begins, read-only after.
 	version   byte // 3, 4, 5
@@ -37,6 +38,7 @@ type conn struct {
 	grant     *device.Grant
 	sess      *session.Session
 	will      *will
+	expires   time.Duration // of the grant, since the server started; 0: never
 
 	// Of the goroutine that reads.
 	in         input
@@ -49,14 +51,17 @@ type conn struct {
 	out output
 }
 
-// newConn makes the connection of an accepted socket. prefix is what was read of the stream to find out what it is.
-func (s *Server) newConn(k *sock, remote netip.AddrPort) *conn {
-	c := &conn{srv: s, sock: k, stream: k, transport: "tcp", remote: remote, done: make(chan struct{})}
-	k.idle, k.failed = c.drained, c.stuck
-	return c
+func (s *Server) newConn(remote netip.AddrPort) *conn {
+	return &conn{srv: s, transport: "tcp", remote: remote, done: make(chan struct{})}
 }
 
-// Done, Err, Deadline and Value make the connection the context of what is done for it, without the cost of one per connection.
+// on puts the connection on its socket.
+func (c *conn) on(k *sock) {
+	c.sock, c.stream = k, k
+	k.idle, k.failed = c.drained, c.stuck
+}
+
+// A connContext is the context of what is done for a connection: it ends with it, and costs nothing while it lives.
 type connContext struct{ c *conn }
 
 func (x connContext) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -78,7 +83,6 @@ func (c *conn) serve() {
 	for {
 		first, body, err := c.next()
 		if err == nil {
-			c.lastSeen.Store(c.now)
 			err = c.handle(first, body)
 		}
 		if err != nil {
@@ -140,18 +144,17 @@ func (c *conn) finish() {
 	s.meter.Ended(cause)
 }
 
-// check is called every second: silence, expiry of the grant, unanswered messages.
-func (c *conn) check(now time.Time) {
-	ms := now.UnixMilli()
-	if ms-c.lastSeen.Load() > c.keepAlive.Milliseconds()*3/2 { // [MQTT-3.1.2-24]
+// check is called every second: silence, expiry of the grant, unanswered messages. now is the time since the server started, so
+// that a clock that jumps ends no connection.
+func (c *conn) check(now time.Duration) {
+	switch {
+	case now-time.Duration(c.lastSeen.Load()) > c.keepAlive*3/2: // [MQTT-3.1.2-24]
 		c.End(refusal.KeepAliveExpired, "")
-		return
-	}
-	if c.grant.ExpiresAt > 0 && ms >= c.grant.ExpiresAt {
+	case c.expires > 0 && now >= c.expires:
 		c.End(refusal.GrantExpired, "")
-		return
+	default:
+		c.resend(now)
 	}
-	c.resend(now)
 }
 
 func (s *Server) panicked(c *conn, p any, stack []byte) {

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	idleInput   = 512     // bytes that a connection keeps for reading while nothing comes
+	idleInput   = 512     // bytes that a connection keeps for reading while nothing comes, at least
+	maxIdle     = 2 << 10 // and at most, if its packets are so large
 	streamInput = 8 << 10 // bytes while much comes; shared between connections
 )
 
@@ -23,8 +24,9 @@ const (
 type input struct {
 	buf       []byte
 	r, w      int
-	small     []byte // kept for silence
-	streaming bool   // the last read filled what there was
+	small     []byte // kept for silence; as large as the device's packets, within limits, so that each comes with one read
+	largest   int    // packet
+	streaming bool   // more comes than small holds
 	limit     int    // bytes of a body
 }
 
@@ -43,6 +45,7 @@ func (c *conn) next() (first byte, body []byte, err error) {
 		case n > 0 && in.w-in.r >= n+size:
 			body = in.buf[in.r+n : in.r+n+size : in.r+n+size]
 			in.r += n + size
+			in.largest = max(in.largest, n+size)
 			return first, body, nil
 		}
 		if err := c.fill(); err != nil {
@@ -61,8 +64,10 @@ func (c *conn) fill() error {
 	n, err := c.stream.Read(in.buf[in.w:])
 	in.w += n
 	if n > 0 {
-		in.streaming = n >= idleInput
-		c.now = time.Now().UnixMilli()
+		in.streaming = n >= max(len(in.small), idleInput)
+		now := time.Now()
+		c.now = now.UnixMilli()
+		c.lastSeen.Store(int64(now.Sub(c.srv.started)))
 		c.srv.meter.Received(n)
 		return nil
 	}
@@ -76,10 +81,10 @@ func (c *conn) fill() error {
 func (in *input) room() {
 	if in.r == in.w {
 		in.r, in.w = 0, 0
-		if !in.streaming && len(in.buf) != idleInput {
+		if want := in.idleSize(); !in.streaming && len(in.buf) != want {
 			in.release()
-			if in.small == nil {
-				in.small = make([]byte, idleInput)
+			if len(in.small) != want {
+				in.small = make([]byte, want)
 			}
 			in.buf = in.small
 		}
@@ -96,6 +101,14 @@ func (in *input) room() {
 	default:
 		in.move(make([]byte, 2*len(in.buf)))
 	}
+}
+
+func (in *input) idleSize() int {
+	size := idleInput
+	for size < in.largest && size < maxIdle {
+		size *= 2
+	}
+	return size
 }
 
 func (in *input) move(to []byte) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -59,7 +60,11 @@ func (s *Server) accept(l net.Listener) {
 // open carries one connection from accept to its session, and then lets go of it.
 func (s *Server) open(tc *net.TCPConn) {
 	remote := addrPort(tc.RemoteAddr())
-	entry := s.openings.Enter(remote.Addr(), func() { _ = tc.Close() }) // closing wakes whoever reads
+	c := s.newConn(remote)
+	entry := s.openings.Enter(remote.Addr(), func() {
+		c.evicted.Store(true)
+		_ = tc.Close() // wakes whoever reads
+	})
 	if entry == nil {
 		s.turnedAway(remote, refusal.New(refusal.RateLimitedSource, "too many connections without a login"))
 		_ = tc.Close() // nothing was said yet
@@ -74,7 +79,7 @@ func (s *Server) open(tc *net.TCPConn) {
 		_ = tc.Close() // it is broken
 		return
 	}
-	c := s.newConn(k, remote)
+	c.on(k)
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked(c, p, debug.Stack())
@@ -87,7 +92,9 @@ func (s *Server) open(tc *net.TCPConn) {
 		}
 	}()
 	if err := s.find(c); err != nil {
-		s.refused(c, err)
+		if err != errSilent {
+			s.refused(c, err)
+		}
 		c.close()
 		return
 	}
@@ -102,9 +109,15 @@ func (s *Server) open(tc *net.TCPConn) {
 	s.establish(c)
 }
 
+// errSilent is a connection that was closed without a word: a health check of a load balancer. It is not worth a line in the log.
+var errSilent = errors.New("closed without a word")
+
 // find finds out what a connection speaks, and puts the layers on top of the socket.
 func (s *Server) find(c *conn) error {
 	first, err := c.peek()
+	if errors.Is(err, io.EOF) {
+		return errSilent
+	}
 	if err != nil {
 		return openError(err, refusal.HandshakeTimeout)
 	}
@@ -194,6 +207,9 @@ const codeSilent = 400
 
 // refused notes why a connection did not become a session.
 func (s *Server) refused(c *conn, err error) {
+	if c.evicted.Load() {
+		err = refusal.New(refusal.NodeFull, "too many connections without a login, and this one was the oldest")
+	}
 	cause := refusal.CauseOf(err)
 	if cause == "" {
 		cause = refusal.InternalError

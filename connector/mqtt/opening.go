@@ -337,7 +337,8 @@ func (s *Server) establish(c *conn) {
 	now := s.now()
 	c.in.limit = maxBody
 	c.slots = make(chan struct{}, maxInFlight)
-	c.lastSeen.Store(now.UnixMilli())
+	c.lastSeen.Store(int64(s.uptime()))
+	c.expires = s.expiry(c.grant.ExpiresAt, now)
 	c.sess = session.New(c.grant, c, c.remote.String(), now)
 	if !s.registry.Put(c.sess) {
 		c.End(refusal.TakenOver, "a newer connection was faster")
@@ -351,4 +352,17 @@ func (s *Server) establish(c *conn) {
 	}
 	s.presence.Online(connContext{c}, c.sess)
 	s.conns.Go(c.serve)
+}
+
+// expiry is when a grant ends, since the server started. One that is over as it comes is of a clock that differs from ours: it gets
+// a minute.
+func (s *Server) expiry(at int64, now time.Time) time.Duration {
+	if at == 0 {
+		return 0
+	}
+	left := time.Duration(at-now.UnixMilli()) * time.Millisecond
+	if left <= 0 {
+		left = time.Minute
+	}
+	return s.uptime() + left
 }

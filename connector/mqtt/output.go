@@ -31,7 +31,7 @@ type output struct {
 type unacked struct {
 	id     uint16
 	tries  int
-	at     time.Time
+	at     time.Duration // when it was sent last, since the server started
 	packet []byte
 }
 
@@ -264,7 +264,7 @@ func (c *conn) Publish(topic string, payload []byte, qos byte) downlink.State {
 	} else {
 		id := o.newID()
 		*b = appendPublish(*b, c.version, topic, payload, qos, id, false)
-		o.unacked = append(o.unacked, unacked{id: id, at: time.Now(), packet: append([]byte(nil), (*b)[start:]...)})
+		o.unacked = append(o.unacked, unacked{id: id, at: c.srv.uptime(), packet: append([]byte(nil), (*b)[start:]...)})
 	}
 	c.schedule()
 	return downlink.Sent
@@ -312,7 +312,7 @@ func (c *conn) acked(id uint16) {
 }
 
 // resend sends again what was not acknowledged. In 5.0 that is not allowed on the same connection [MQTT-4.4.0-1].
-func (c *conn) resend(now time.Time) {
+func (c *conn) resend(now time.Duration) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -321,7 +321,7 @@ func (c *conn) resend(now time.Time) {
 	}
 	kept := o.unacked[:0]
 	for _, u := range o.unacked {
-		if now.Sub(u.at) >= resendAfter {
+		if now-u.at >= resendAfter {
 			if u.tries++; u.tries >= maxTries {
 				c.undelivered("", session.OpDownlink, "", refusal.WriteTimeout)
 				continue

@@ -109,6 +109,7 @@ type Server struct {
 	openings *limits.Openings
 	classes  classes
 	now      func() time.Time
+	started  time.Time
 
 	stopping atomic.Bool
 	stop     chan struct{}
@@ -126,7 +127,7 @@ func New(opts Options) *Server {
 	opts.defaults()
 	s := &Server{
 		opts: opts, log: opts.Logger, registry: opts.Registry, presence: opts.Presence, router: opts.Router, journal: opts.Journal,
-		meter: opts.Meter, now: opts.Now,
+		meter: opts.Meter, now: opts.Now, started: time.Now(),
 		flusher:  newFlusher(),
 		openings: limits.NewOpenings(opts.MaxOpening, opts.MaxPerSource, opts.ExemptLoopback),
 		stop:     make(chan struct{}),
@@ -150,7 +151,7 @@ func (s *Server) sweep() {
 			return
 		case <-tick.C:
 		}
-		now := s.now()
+		now := s.uptime()
 		s.mu.Lock()
 		for c := range s.live {
 			c.check(now) // never blocks, and never takes s.mu
@@ -158,6 +159,9 @@ func (s *Server) sweep() {
 		s.mu.Unlock()
 	}
 }
+
+// uptime is the time since the server started; it knows nothing of jumps of the clock.
+func (s *Server) uptime() time.Duration { return time.Since(s.started) }
 
 // Connections is the number of established connections.
 func (s *Server) Connections() int {
