@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -161,7 +160,7 @@ func New(o Options) (*Writer, error) {
 		return nil, fmt.Errorf("device log: success is %q, want all, none or auto", o.Success)
 	}
 	w.hard, w.abort = context.WithCancel(context.Background())
-	w.http = newTransport(o.Dial)
+	w.http = logs.NewTransport(o.Dial)
 	w.client = &sls.Client{
 		Endpoint:        o.Endpoint,
 		AccessKeyID:     o.AccessKeyID,
@@ -180,25 +179,6 @@ func New(o Options) (*Writer, error) {
 }
 
 const requestTimeout = 10 * time.Second
-
-func newTransport(dial string) *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: requestTimeout,
-		IdleConnTimeout:       50 * time.Second,
-		MaxIdleConnsPerHost:   2, // one flusher
-	}
-	if dial != "" {
-		t.Proxy = nil
-		t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, dial)
-		}
-	}
-	return t
-}
 
 // bounded gives the SDK's requests, which have no context, one that Close can end.
 type bounded struct {

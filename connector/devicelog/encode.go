@@ -21,7 +21,7 @@ const (
 const (
 	maxName   = 256 // bytes of a topic, a name, a reason
 	maxDetail = 1024
-	maxFields = 17
+	maxFields = 18
 )
 
 // encode makes a request of as many rows as fit, at least one.
@@ -53,7 +53,7 @@ var empty string
 // keys are the field names, addressable as the SDK wants them.
 var keys = [maxFields]string{logs.FieldProductKey, logs.FieldDeviceName, FieldIotID, logs.FieldMessageID, logs.FieldRequestID, logs.FieldOperation,
 	logs.FieldTopic, logs.FieldCode, logs.FieldReason, logs.FieldDetail, logs.FieldSigned, logs.FieldLatency, logs.FieldNode, logs.FieldRemote,
-	FieldBytes, FieldQoS, FieldSampled}
+	FieldBytes, FieldQoS, FieldSampled, logs.FieldAt}
 
 // fields allots the SDK's one struct and one pointer per field from blocks.
 type fields struct {
@@ -108,6 +108,7 @@ func (f *fields) row(e *Entry, node string) []*sls.LogContent {
 	if e.sampled > 1 {
 		add(16, strconv.Itoa(e.sampled))
 	}
+	add(17, strconv.FormatInt(e.At, 10))
 	return f.pointers[from:len(f.pointers):len(f.pointers)]
 }
 

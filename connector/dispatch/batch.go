@@ -130,6 +130,9 @@ func (l *lane) invoke(ctx context.Context) {
 	} else if results, err := decode(res.Body, len(l.batch)); err != nil {
 		l.functionFailed(ctx, err, res.RequestID, raised)
 	} else {
+		for i := range results {
+			results[i].RequestID = res.RequestID
+		}
 		l.answered(start, results)
 	}
 	clear(l.batch)

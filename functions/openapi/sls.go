@@ -34,7 +34,7 @@ func (s *slsSink) Put(lines []line) error {
 		add := func(key, value string) {
 			entry.Contents = append(entry.Contents, &sls.LogContent{Key: proto.String(key), Value: proto.String(value)})
 		}
-		add("at", strconv.FormatInt(l.at.UnixMilli(), 10)) // the service keeps seconds
+		add(logs.FieldAt, strconv.FormatInt(l.at.UnixMilli(), 10)) // the service keeps seconds
 		for _, f := range l.fields {
 			add(f[0], f[1])
 		}

@@ -135,7 +135,7 @@ func messageWay(client sls.ClientInterface, project string, lines []map[string]s
 
 // lineTime orders lines: our own millisecond field where there is one.
 func lineTime(l map[string]string) string {
-	if at := l["at"]; at != "" {
+	if at := l[logs.FieldAt]; at != "" {
 		return at
 	}
 	return l["__time__"] + "000"
@@ -153,7 +153,7 @@ func writeLines(w io.Writer, lines []map[string]string) {
 		"logstore", logs.FieldProductKey, logs.FieldDeviceName, logs.FieldOperation, logs.FieldCode, logs.FieldReason, logs.FieldTopic,
 		logs.FieldMessageID, logs.FieldLatency, logs.FieldDetail,
 	}
-	known := map[string]bool{"at": true}
+	known := map[string]bool{logs.FieldAt: true}
 	for _, f := range first {
 		known[f] = true
 	}

@@ -25,6 +25,7 @@ const (
 
 // Field names, the same in console output, in logstores and in the command line.
 const (
+	FieldAt         = "at" // Unix milliseconds; Log Service itself keeps seconds
 	FieldProductKey = "product_key"
 	FieldDeviceName = "device_name"
 	FieldMessageID  = "message_id"

@@ -38,21 +38,26 @@ func NewClient(c ServiceConfig) (sls.ClientInterface, error) {
 	if c.RetryFor == 0 {
 		c.RetryFor = 10 * time.Second
 	}
-	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}
-	transport := &http.Transport{
-		MaxIdleConns: 32, MaxIdleConnsPerHost: 8, IdleConnTimeout: 60 * time.Second,
-		TLSHandshakeTimeout: 5 * time.Second,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if c.Dial != "" {
-				address = c.Dial
-			}
-			return dialer.DialContext(ctx, network, address)
-		},
-	}
 	client := sls.CreateNormalInterface(c.Endpoint, c.AccessKeyID, c.AccessKeySecret.Reveal(), c.SecurityToken.Reveal())
-	client.SetHTTPClient(&http.Client{Transport: transport, Timeout: c.Timeout})
+	client.SetHTTPClient(&http.Client{Transport: NewTransport(c.Dial), Timeout: c.Timeout})
 	client.SetRetryTimeout(c.RetryFor)
 	return client, nil
+}
+
+// NewTransport keeps more connections than the SDK's default, and dials the given host:port, if any, whatever the host name.
+func NewTransport(dial string) *http.Transport {
+	dialer := &net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 5 * time.Second,
+		ResponseHeaderTimeout: 30 * time.Second, MaxIdleConns: 32, MaxIdleConnsPerHost: 8, IdleConnTimeout: 50 * time.Second,
+	}
+	if dial != "" {
+		t.Proxy = nil
+		t.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, dial)
+		}
+	}
+	return t
 }
 
 // A Query asks one logstore. Expression is Log Service's query language: `device_name: lamp-001 and operation: auth`.

@@ -54,6 +54,8 @@ type Result struct {
 	Replies []Reply // what the device hears, in this order, before the acknowledgement of its own message
 	Data    []byte  // function-specific: auth answers a Grant or a Refusal of package device, as JSON
 	Retry   bool    // nothing was decided (a throttled row); the connector tries again, and does not acknowledge yet
+
+	RequestID string // of the invocation that decided, for the log; set by the dispatcher, not encoded
 }
 
 // ErrMalformed is wrapped by every decoding error.
