@@ -10,7 +10,7 @@ import (
 	"relink/shared/config"
 )
 
-// settings are the connector's environment. README has the table.
+// settings are the connector's environment.
 type settings struct {
 	config.Cloud
 	Store config.Store

@@ -34,7 +34,7 @@ type conn struct {
 	version   byte // 3, 4, 5
 	keepAlive time.Duration
 	maxPacket int // that the device takes (5.0)
-	window    int // QoS 1 messages that the device takes before it acknowledges
+	window    int // QoS 1 messages that the device takes before it acknowledges (5.0)
 	grant     *device.Grant
 	sess      *session.Session
 	will      *will

@@ -71,7 +71,7 @@ func (s *Server) open(tc *net.TCPConn) {
 		return
 	}
 	defer s.openings.Leave(entry)
-	k, err := newSock(tc, s.opts.WriteTimeout, &s.conns)
+	k, err := newSock(tc, s.opts.WriteTimeout, &s.drains)
 	if err == nil {
 		err = tc.SetDeadline(time.Now().Add(s.opts.OpenTimeout))
 	}

@@ -19,7 +19,8 @@ const (
 	maxLogin     = 8 << 10                    // a CONNECT
 	maxAlias     = 20
 	maxInFlight  = 100
-	maxPerPacket = 200 // filters of a SUBSCRIBE that are looked at
+	noWindow     = 1 << 30 // 3.x and the default of 5.0 set no limit that counts
+	maxPerPacket = 200     // filters of a SUBSCRIBE that are looked at
 )
 
 func violation(format string, args ...any) error {

@@ -49,6 +49,7 @@ type Options struct {
 	LoginTimeout   time.Duration       // of the login alone; 8 s
 	WriteTimeout   time.Duration       // a device that takes nothing for so long is disconnected; 10 s
 	SettleTimeout  time.Duration       // at the stop, for messages that are taken and not answered; 1.5 s
+	ResendAfter    time.Duration       // a QoS 1 message without PUBACK is sent again (3.x); 10 s
 	MaxPending     int                 // bytes that wait for one device; 512 KB
 	MinKeepAlive   time.Duration       // 30 s
 	MaxKeepAlive   time.Duration       // 1200 s
@@ -81,6 +82,7 @@ func (o *Options) defaults() {
 	def(&o.LoginTimeout, 8*time.Second)
 	def(&o.WriteTimeout, 10*time.Second)
 	def(&o.SettleTimeout, 1500*time.Millisecond)
+	def(&o.ResendAfter, 10*time.Second)
 	def(&o.MinKeepAlive, 30*time.Second)
 	def(&o.MaxKeepAlive, 1200*time.Second)
 	defInt(&o.MaxConnections, 100_000)
@@ -113,7 +115,8 @@ type Server struct {
 
 	stopping atomic.Bool
 	stop     chan struct{}
-	conns    sync.WaitGroup // of connections, opening or established, and what drains them
+	conns    sync.WaitGroup // connections, opening or established
+	drains   sync.WaitGroup // what writes to those that are slow
 	tasks    sync.WaitGroup // accept loops, sweep
 	flushers sync.WaitGroup
 
@@ -221,6 +224,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.conns.Wait()
 		s.flusher.close()
 		s.flushers.Wait()
+		s.drains.Wait()
 		close(done)
 	}()
 	select {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"relink/connector/mqtt"
 	"relink/connector/session"
 	"relink/shared/device"
 	"relink/shared/downlink"
@@ -143,5 +145,48 @@ func TestDownlink(t *testing.T) {
 	}
 	if got := s.Publish(custom, []byte("x"), 1); got != downlink.Busy {
 		t.Errorf("Publish with 32 unacknowledged: %s, want busy", got)
+	}
+}
+
+func TestUnacknowledgedIsSentAgain(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(o *mqtt.Options) { o.ResendAfter = time.Millisecond })
+	w := n.login(t, 4, "lamp-001", "")
+	eventually(t, "session", func() bool { return n.registry.Len() == 1 })
+	set := "/sys/" + pk + "/lamp-001/thing/service/property/set"
+	if got := n.registry.Get(iot.DeviceRef{ProductKey: pk, DeviceName: "lamp-001"}).Publish(set, []byte("{}"), 1); got != downlink.Sent {
+		t.Fatalf("Publish: %s", got)
+	}
+	first, body := w.receive()
+	again, same := w.receive()
+	if first != 0x32 || again != 0x3a || string(body) != string(same) {
+		t.Errorf("received %#x % x, then %#x % x, want the same with DUP", first, body, again, same)
+	}
+	id := body[2+len(set):]
+	w.send([]byte{0x40, 2, id[0], id[1]})
+}
+
+// A 5.0 device gets no more QoS 1 than it said it can take.
+func TestReceiveMaximum(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	id, user, pass := credentials("lamp-001", "")
+	w := n.dial(t)
+	w.send(packet(0x10, str("MQTT"), []byte{5, 0xc2, 0, 60, 3, 33, 0, 2}, str(id), str(user), str(pass)))
+	w.receive()
+	for i := range byte(4) {
+		w.send(publishPacket(5, 1, uint16(i+1), postTopic, `{"id":"1"}`))
+		want := byte(0x32)
+		if i >= 2 {
+			want = 0x30
+		}
+		if first, _ := w.receive(); first != want {
+			t.Errorf("reply %d: %#x, want %#x", i, first, want)
+		}
+		w.receive()
+	}
+	w.send([]byte{0x40, 2, 0, 1}, publishPacket(5, 1, 9, postTopic, `{"id":"1"}`))
+	if first, _ := w.receive(); first != 0x32 {
+		t.Errorf("after a PUBACK: %#x", first)
 	}
 }

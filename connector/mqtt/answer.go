@@ -1,0 +1,67 @@
+package mqtt
+
+import (
+	"relink/connector/session"
+	"relink/connector/uplink"
+	"relink/shared/downlink"
+	"relink/shared/record"
+	"relink/shared/refusal"
+)
+
+// Answer writes the replies to a published message, and then its acknowledgement, unless nothing was decided.
+func (c *conn) Answer(m *uplink.Message, r record.Result, err error) {
+	if err == nil {
+		for i := range r.Replies {
+			c.reply(m, &r.Replies[i])
+		}
+		if m.QoS == 1 {
+			c.ack(m.PacketID, 0)
+		}
+	}
+	<-c.slots
+}
+
+func (c *conn) reply(m *uplink.Message, r *record.Reply) {
+	granted, state := c.sess.Delivery(r.Topic)
+	if state != downlink.Sent {
+		if state == downlink.Refused {
+			c.undelivered(m.ID, session.OpReply, r.Topic, refusal.ReceiveNotPermitted)
+		}
+		return // unsubscribed, as the device wanted
+	}
+	size := publishBody(c.version, r.Topic, r.Payload, 1) + 5
+	if c.maxPacket > 0 && size > c.maxPacket {
+		c.undelivered(m.ID, session.OpReply, r.Topic, refusal.PayloadTooLarge)
+		return
+	}
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !c.fits(size) {
+		return
+	}
+	qos, id := min(r.QoS, granted), uint16(0)
+	if qos == 1 {
+		if o.inFlight() >= c.window {
+			qos = 0 // the device may not be sent more [MQTT-3.3.4-9]
+		} else {
+			id = o.newID()
+			o.replies++
+		}
+	}
+	b := o.room()
+	*b = appendPublish(*b, c.version, r.Topic, r.Payload, qos, id, false)
+	c.schedule()
+}
+
+func (c *conn) ack(id uint16, reason byte) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !c.fits(5) {
+		return
+	}
+	b := o.room()
+	*b = appendAck(*b, typePuback<<4, c.version, id, reason)
+	c.schedule()
+}

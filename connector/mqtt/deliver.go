@@ -1,0 +1,120 @@
+package mqtt
+
+import (
+	"time"
+
+	"relink/connector/session"
+	"relink/shared/downlink"
+	"relink/shared/refusal"
+)
+
+const (
+	maxUnacked = 32 // QoS 1 messages of one device that are sent again
+	maxTries   = 5
+)
+
+// unacked is a QoS 1 message without PUBACK.
+type unacked struct {
+	id     uint16
+	tries  int
+	at     time.Duration // when it was sent last, since the server started
+	packet []byte
+}
+
+// Publish queues a message for the device. It is part of session.Conn.
+func (c *conn) Publish(topic string, payload []byte, qos byte) downlink.State {
+	size := publishBody(c.version, topic, payload, qos) + 5
+	if c.maxPacket > 0 && size > c.maxPacket {
+		return downlink.Refused
+	}
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.over:
+		return downlink.Offline
+	case o.pending != nil && len(*o.pending)+size > c.srv.opts.MaxPending, qos == 1 && (len(o.unacked) >= maxUnacked || o.inFlight() >= c.window):
+		return downlink.Busy
+	}
+	b := o.room()
+	start := len(*b)
+	if qos == 0 {
+		*b = appendPublish(*b, c.version, topic, payload, 0, 0, false)
+	} else {
+		id := o.newID()
+		*b = appendPublish(*b, c.version, topic, payload, qos, id, false)
+		o.unacked = append(o.unacked, unacked{id: id, at: c.srv.uptime(), packet: append([]byte(nil), (*b)[start:]...)})
+	}
+	c.schedule()
+	return downlink.Sent
+}
+
+// inFlight is how many QoS 1 messages the device has to acknowledge. The lock is held.
+func (o *output) inFlight() int { return len(o.unacked) + o.replies }
+
+// newID gives a packet id that no unacknowledged message has. The lock is held.
+func (o *output) newID() uint16 {
+	for {
+		if o.lastID++; o.lastID == 0 {
+			continue // [MQTT-2.3.1-1]
+		}
+		used := false
+		for i := range o.unacked {
+			used = used || o.unacked[i].id == o.lastID
+		}
+		if !used {
+			return o.lastID
+		}
+	}
+}
+
+// acked takes a PUBACK. An unknown id is of a reply, or does no harm.
+func (c *conn) acked(id uint16) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.unacked {
+		if o.unacked[i].id == id {
+			o.unacked = append(o.unacked[:i], o.unacked[i+1:]...)
+			if len(o.unacked) == 0 {
+				o.unacked = nil
+			}
+			return
+		}
+	}
+	o.replies = max(0, o.replies-1)
+}
+
+// resend sends again what was not acknowledged. In 5.0 that is not allowed on the same connection [MQTT-4.4.0-1].
+func (c *conn) resend(now time.Duration) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.unacked) == 0 || c.version == 5 || o.over || o.stalled {
+		return
+	}
+	kept := o.unacked[:0]
+	for _, u := range o.unacked {
+		if now-u.at >= c.srv.opts.ResendAfter {
+			if u.tries++; u.tries >= maxTries {
+				c.undelivered("", session.OpDownlink, "", refusal.WriteTimeout)
+				continue
+			}
+			u.at = now
+			u.packet[0] |= 8 // DUP [MQTT-3.3.1-1]
+			b := o.room()
+			*b = append(*b, u.packet...)
+			c.schedule()
+		}
+		kept = append(kept, u)
+	}
+	clear(o.unacked[len(kept):])
+	o.unacked = kept
+}
+
+// undelivered notes a message that the device does not get.
+func (c *conn) undelivered(id, operation, name string, cause refusal.Cause) {
+	c.srv.journal.Record(session.Event{
+		Device: c.sess.Ref, Operation: operation, MessageID: id, Topic: name, Code: 500, Reason: cause, RemoteAddr: c.remote.String(),
+	})
+}

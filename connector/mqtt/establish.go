@@ -1,0 +1,48 @@
+package mqtt
+
+import (
+	"time"
+
+	"relink/connector/session"
+	"relink/shared/refusal"
+)
+
+// establish makes a session of a connection that is granted, and has it read by a goroutine of its own.
+func (s *Server) establish(c *conn) {
+	if err := c.sock.SetDeadline(time.Time{}); err != nil {
+		s.refused(c, openError(err, refusal.HandshakeTimeout))
+		c.close()
+		return
+	}
+	now := s.now()
+	c.in.limit = maxBody
+	c.slots = make(chan struct{}, maxInFlight)
+	c.lastSeen.Store(int64(s.uptime()))
+	c.expires = s.expiry(c.grant.ExpiresAt, now)
+	c.sess = session.New(c.grant, c, c.remote.String(), now)
+	if !s.registry.Put(c.sess) {
+		c.End(refusal.TakenOver, "a newer connection was faster")
+	}
+	s.remember(c)
+	if s.stopping.Load() {
+		c.End(refusal.Shutdown, "")
+	}
+	if c.grant.Previous != nil && s.opts.Superseded != nil {
+		s.opts.Superseded(c.grant)
+	}
+	s.presence.Online(connContext{c}, c.sess)
+	s.conns.Go(c.serve)
+}
+
+// expiry is when a grant ends, since the server started. One that is over as it comes is of a clock that differs from ours: it gets
+// a minute.
+func (s *Server) expiry(at int64, now time.Time) time.Duration {
+	if at == 0 {
+		return 0
+	}
+	left := time.Duration(at-now.UnixMilli()) * time.Millisecond
+	if left <= 0 {
+		left = time.Minute
+	}
+	return s.uptime() + left
+}
