@@ -31,6 +31,8 @@ type settings struct {
 	MaxPerSource   int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"` // of these, from one address
 	FailureBurst   int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`     // failed logins in a row from one address
 	FailureRate    int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`      // failed logins forgiven per minute
+	ConnectBurst   int           `env:"RELINK_CONNECTS_PER_DEVICE,default=60"`      // granted logins of one device in a row; 0: no limit
+	ConnectRate    int           `env:"RELINK_CONNECTS_PER_MINUTE,default=10"`      // and then per minute
 	ExemptLoopback bool          `env:"RELINK_LIMITS_EXEMPT_LOOPBACK,default=true"` // limits per address do not hold for this machine
 	DeviceLog      string        `env:"RELINK_DEVICE_LOG,default=auto"`             // successes in the device log: all, none, or auto, which samples above 200 a second
 	MinKeepAlive   time.Duration `env:"RELINK_KEEPALIVE_MIN,default=30s"`

@@ -116,7 +116,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	c.mqtt = mqtt.New(mqtt.Options{
 		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
 		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},
-		TLS:    tlsConfig, Budget: budget, Node: s.NodeID, Superseded: c.peers.Superseded,
+		TLS:    tlsConfig, Budget: budget, Connects: limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil), Node: s.NodeID, Superseded: c.peers.Superseded,
 		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
 		SettleTimeout: settleFor,

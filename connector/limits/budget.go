@@ -1,20 +1,19 @@
-// Package limits keeps strangers from spending the owner's money and memory: a budget of failures per source address, and a
-// bound on connections that have not logged in yet. What it knows is bounded whoever connects ("Laws", 7).
+// Package limits keeps strangers, and devices gone wild, from spending the owner's money and memory: budgets of failures per
+// source address and of connects per device, and a bound on connections that have not logged in yet. What it knows is bounded
+// whoever connects ("Laws", 7).
 package limits
 
 import (
 	"net/netip"
-	"sync"
 	"time"
+
+	"relink/shared/iot"
 )
 
 // A Budget lets each source address fail so often and no more. Addresses of IPv6 count per /64. It is safe for concurrent use.
 type Budget struct {
-	opts BudgetOptions
-	rate float64 // failures forgiven per nanosecond
-
-	mu      sync.Mutex
-	buckets map[netip.Addr]bucket
+	exemptLoopback bool
+	spent          *ledger[netip.Addr]
 }
 
 // BudgetOptions configure a Budget. The zero value allows nothing to fail twice; use DefaultBudget.
@@ -31,81 +30,31 @@ func DefaultBudget() BudgetOptions {
 	return BudgetOptions{Burst: 120, PerMinute: 60, MaxSources: 65_536, ExemptLoopback: true}
 }
 
-type bucket struct {
-	spent float64
-	at    int64 // Unix nanoseconds of spent
-}
-
 // NewBudget makes a budget.
-func NewBudget(opts BudgetOptions) *Budget {
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
-	return &Budget{
-		opts:    opts,
-		rate:    float64(opts.PerMinute) / float64(time.Minute),
-		buckets: make(map[netip.Addr]bucket),
-	}
+func NewBudget(o BudgetOptions) *Budget {
+	return &Budget{exemptLoopback: o.ExemptLoopback, spent: newLedger[netip.Addr](o.Burst, o.PerMinute, o.MaxSources, o.Now)}
 }
 
 // Allows reports whether addr may try. It costs nothing.
 func (b *Budget) Allows(addr netip.Addr) bool {
 	key, counted := b.key(addr)
-	if !counted {
-		return true
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	k, ok := b.buckets[key]
-	return !ok || b.spent(k, b.opts.Now().UnixNano())+1 <= float64(b.opts.Burst)
+	return !counted || b.spent.allows(key)
 }
 
 // Fail notes that a connection from addr failed by its own fault.
 func (b *Budget) Fail(addr netip.Addr) {
-	key, counted := b.key(addr)
-	if !counted {
-		return
+	if key, counted := b.key(addr); counted {
+		b.spent.spend(key)
 	}
-	now := b.opts.Now().UnixNano()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	k, ok := b.buckets[key]
-	if !ok && len(b.buckets) >= b.opts.MaxSources {
-		b.forgetOne(now)
-	}
-	b.buckets[key] = bucket{spent: min(b.spent(k, now)+1, float64(b.opts.Burst)), at: now}
 }
 
 // Sources is how many addresses have failed lately.
-func (b *Budget) Sources() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.buckets)
-}
-
-func (b *Budget) spent(k bucket, now int64) float64 {
-	return max(0, k.spent-b.rate*float64(max(0, now-k.at)))
-}
-
-// forgetOne looks at a few addresses, in the map's random order, and forgets the one that has least to be forgiven.
-func (b *Budget) forgetOne(now int64) {
-	var victim netip.Addr
-	least, seen := 0.0, 0
-	for addr, k := range b.buckets {
-		if s := b.spent(k, now); seen == 0 || s < least {
-			victim, least = addr, s
-		}
-		if seen++; seen == 16 || least == 0 {
-			break
-		}
-	}
-	delete(b.buckets, victim)
-}
+func (b *Budget) Sources() int { return b.spent.len() }
 
 // key is what counts as one source; false if it is not counted.
 func (b *Budget) key(addr netip.Addr) (netip.Addr, bool) {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsValid() || b.opts.ExemptLoopback && addr.IsLoopback() {
+	if !addr.IsValid() || b.exemptLoopback && addr.IsLoopback() {
 		return addr, false
 	}
 	if addr.Is6() {
@@ -114,4 +63,30 @@ func (b *Budget) key(addr netip.Addr) (netip.Addr, bool) {
 		}
 	}
 	return addr, true
+}
+
+// Connects lets each device log in so often and no more ("connect attempts"). Only logins that were granted count, or strangers
+// could lock a device out; so it stops two devices that have one identity and push each other out, at the owner's cost. It is safe
+// for concurrent use.
+type Connects struct {
+	spent *ledger[iot.DeviceRef]
+}
+
+// NewConnects makes a limit of so many logins in a row, and so many more per minute; devices is how many are remembered. With a burst
+// of 0 there is no limit.
+func NewConnects(burst, perMinute, devices int, now func() time.Time) *Connects {
+	if burst <= 0 {
+		return &Connects{}
+	}
+	return &Connects{spent: newLedger[iot.DeviceRef](burst, perMinute, devices, now)}
+}
+
+// Allows reports whether the device may try.
+func (c *Connects) Allows(dev iot.DeviceRef) bool { return c.spent == nil || c.spent.allows(dev) }
+
+// Granted notes that a login of the device was granted.
+func (c *Connects) Granted(dev iot.DeviceRef) {
+	if c.spent != nil {
+		c.spent.spend(dev)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relink/connector/limits"
+	"relink/shared/iot"
 )
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -86,5 +87,28 @@ func TestOpenings(t *testing.T) {
 	}
 	if enter(7, "10.0.0.1") == nil {
 		t.Error("an address whose connections are gone was refused")
+	}
+}
+
+func TestConnects(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	c := limits.NewConnects(5, 5, 10, func() time.Time { return now })
+	one, other := iot.DeviceRef{ProductKey: "p", DeviceName: "1"}, iot.DeviceRef{ProductKey: "p", DeviceName: "2"}
+	for range 5 {
+		if !c.Allows(one) {
+			t.Fatal("refused within the limit")
+		}
+		c.Granted(one)
+	}
+	if c.Allows(one) || !c.Allows(other) {
+		t.Error("want the sixth refused, and another device let in")
+	}
+	now = now.Add(12 * time.Second)
+	if !c.Allows(one) {
+		t.Error("not let in after twelve seconds")
+	}
+	if none := limits.NewConnects(0, 0, 0, nil); !none.Allows(one) {
+		t.Error("refused without a limit")
 	}
 }

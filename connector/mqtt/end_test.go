@@ -69,16 +69,17 @@ func TestShutdown(t *testing.T) {
 func TestAnswerToACall(t *testing.T) {
 	t.Parallel()
 	n := start(t)
+	var s *session.Session
 	for _, c := range []struct{ params, topic string }{
 		{"", "/sys/" + pk + "/lamp-001/rrpc/response/123"},
 		{",ext=1", "/ext/rrpc/123/" + pk + "/lamp-001/user/get"},
 		{",ext=1", "/ext/rrpc/123//" + pk + "/lamp-001/user/get"},
 	} {
 		w := n.login(t, 4, "lamp-001", c.params)
-		var s *session.Session
+		earlier := s
 		eventually(t, "session", func() bool {
 			s = n.registry.Get(iot.DeviceRef{ProductKey: pk, DeviceName: "lamp-001"})
-			return s != nil && s.Grant.ExtRRPC == (c.params != "")
+			return s != nil && s != earlier
 		})
 		call := s.Expect("123")
 		w.send(publishPacket(4, 0, 0, c.topic, "pong"))

@@ -116,3 +116,19 @@ func (s *stepped) Write(p []byte) (int, error) { return len(p), nil }
 type quiet struct{ Meter }
 
 func (quiet) Received(int) {}
+
+// FuzzWithoutWill: a CONNECT without its will is never longer, and has no will.
+func FuzzWithoutWill(f *testing.F) {
+	f.Add([]byte("\x00\x04MQTT\x04\xe6\x00\x3c\x00\x01i\x00\x01t\x00\x00\x00\x01u\x00\x01p"))
+	f.Add([]byte("\x00\x04MQTT\x04\x06\x00\x3c\x00\x01i\x00\x09t"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := bytes.Clone(body)
+		out := withoutWill(body)
+		if !bytes.Equal(before, body) || len(out) > len(body) {
+			t.Errorf("% x became % x", before, out)
+		}
+		if again := withoutWill(out); len(out) < len(body) && !bytes.Equal(again, out) {
+			t.Errorf("% x still has a will", out)
+		}
+	})
+}

@@ -60,7 +60,7 @@ func TestStormsLeaveNothing(t *testing.T) { // not parallel: it measures
 		storm()
 	}
 	eventually(t, "goroutines gone", func() bool { g, _ := measure(); return g <= g0+2 })
-	if _, h := measure(); h > h0+devices*400 {
+	if _, h := measure(); h > h0+4*devices*500 { // one that stays costs 3,000; the runtime keeps some of its own
 		t.Errorf("heap grew from %d to %d bytes in four storms of %d devices", h0, h, devices)
 	}
 }

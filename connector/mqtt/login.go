@@ -53,6 +53,8 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		return refuse(refusal.KeepAliveOutOfRange, strconv.Itoa(int(pk.Connect.Keepalive))+" s")
 	case !s.opts.Budget.Allows(c.remote.Addr()):
 		return refuse(refusal.RateLimitedSource, "")
+	case !s.opts.Connects.Allows(dev):
+		return refuse(refusal.RateLimitedDevice, "")
 	case s.stopping.Load():
 		return refuse(refusal.NodeStopping, "")
 	case s.Connections() >= s.opts.MaxConnections:
@@ -86,6 +88,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	}
 	grant.Topics = s.classes.share(&grant)
 	c.grant = &grant
+	s.opts.Connects.Granted(dev)
 	s.meter.Established(c.version, s.now().Sub(started))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"relink/connector/limits"
 	"relink/connector/mqtt"
 	"relink/connector/session"
 	"relink/shared/device"
@@ -180,4 +181,19 @@ func TestKeepAlive(t *testing.T) {
 	w.want(0x20, 0, 0)
 	w.closed()
 	eventually(t, "end in the log", func() bool { _, ok := n.journal.find(session.OpOffline, refusal.KeepAliveExpired); return ok })
+}
+
+func TestDevicesThatPushEachOtherOut(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(o *mqtt.Options) { o.Connects = limits.NewConnects(3, 1, 100, nil) })
+	for range 3 {
+		n.login(t, 4, "lamp-001", "")
+	}
+	w := n.dial(t)
+	w.send(connectPacket(4, "lamp-001", ""))
+	w.want(0x20, 0, 3)
+	n.login(t, 4, "lamp-002", "")
+	if got := len(n.cloud.of("auth/login")); got != 4 {
+		t.Errorf("function auth was asked %d times, want 4", got)
+	}
 }

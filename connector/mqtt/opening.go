@@ -167,8 +167,37 @@ func (o *opening) connectPacket() error {
 	case first != typeConnect<<4:
 		return refusal.New(refusal.ConnectExpected, "")
 	}
+	body = withoutWill(body)
 	o.frame = append(appendHeader(nil, first, len(body)), body...)
 	return nil
+}
+
+// withoutWill takes the will out of a CONNECT of 3.x, where it is to be ignored whatever it is ("MQTT behaviour after CONNECT"): the
+// broker would refuse one with an empty payload. What is not read to its end is left for the broker to judge.
+func withoutWill(body []byte) []byte {
+	const (
+		willFlag  = 0x04
+		willFlags = 0x3c // flag, QoS, retain [MQTT-3.1.2]
+	)
+	_, at, err := fieldAt(body, 0) // protocol name
+	if err != nil || len(body) < at+4 || body[at] == 5 || body[at+1]&willFlag == 0 {
+		return body
+	}
+	flags := at + 1
+	_, will, err := fieldAt(body, at+4) // client id
+	if err != nil {
+		return body
+	}
+	_, end, err := fieldAt(body, will) // topic
+	if err == nil {
+		_, end, err = fieldAt(body, end) // payload
+	}
+	if err != nil {
+		return body
+	}
+	out := append(append(make([]byte, 0, len(body)), body[:will]...), body[end:]...)
+	out[flags] &^= willFlags
+	return out
 }
 
 // Write sends CONNACK at once: nobody else writes yet.

@@ -39,6 +39,7 @@ type Options struct {
 
 	TLS            *tls.Config         // nil: TLS is refused
 	Budget         *limits.Budget      // of failures; nil: DefaultBudget
+	Connects       *limits.Connects    // of one device; nil: no limit
 	Node           string              // id of this node
 	Superseded     func(*device.Grant) // tells Grant.Previous to drop its session; must not block; may be nil
 	MaxConnections int                 // 100,000
@@ -91,6 +92,9 @@ func (o *Options) defaults() {
 	defInt(&o.MaxPending, 512<<10)
 	if o.Budget == nil {
 		o.Budget = limits.NewBudget(limits.DefaultBudget())
+	}
+	if o.Connects == nil {
+		o.Connects = limits.NewConnects(0, 0, 0, nil)
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -243,6 +243,11 @@ func TestWill(t *testing.T) {
 		return w
 	}
 	own := "/" + pk + "/lamp-001/user/update"
+	w := n.dial(t) // empty, to be retained: allowed, if useless
+	w.send(packet(0x10, str("MQTT"), []byte{4, 0xc2 | 4 | 0x20, 0, 60}, str(id), str(own), str(""), str(user), str(pass)))
+	w.want(0x20, 0, 0)
+	w.send([]byte{0xe0, 0})
+	w.closed()
 	if err := connect(5, "/"+pk+"/lamp-002/user/update").Close(); err != nil { // foreign
 		t.Fatal(err)
 	}
@@ -250,10 +255,10 @@ func TestWill(t *testing.T) {
 	if err := connect(4, own).Close(); err != nil { // 3.x: ignored
 		t.Fatal(err)
 	}
-	w := connect(5, own)
+	w = connect(5, own)
 	w.send([]byte{0xe0, 0}) // in order: no will
 	w.closed()
-	eventually(t, "three ends", func() bool { return n.Connections() == 0 && len(n.cloud.of("lifecycle/offline")) == 3 })
+	eventually(t, "four ends", func() bool { return n.Connections() == 0 && len(n.cloud.of("lifecycle/offline")) == 4 })
 	if e, ok := n.journal.find(session.OpUplink, ""); ok {
 		t.Errorf("a will was published: %+v", e)
 	}
