@@ -60,7 +60,7 @@ type journal struct{ to *devicelog.Writer }
 func (j journal) Record(e session.Event) {
 	j.to.Log(devicelog.Entry{
 		Device: e.Device, IotID: e.IotID, MessageID: e.MessageID, Operation: e.Operation, Topic: e.Topic, Code: e.Code, Reason: string(e.Reason),
-		Detail: e.Detail, Signed: e.Signed, LatencyMS: float64(e.LatencyMS), Remote: e.RemoteAddr, Bytes: e.Bytes, QoS: e.QoS,
+		Detail: e.Detail, Signed: e.Signed, LatencyMS: float64(e.LatencyMS), RequestID: e.RequestID, Remote: e.RemoteAddr, Bytes: e.Bytes, QoS: e.QoS,
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"relink/connector/session"
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/record"
@@ -88,6 +89,10 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	}
 	grant.Topics = s.classes.share(&grant)
 	c.grant = &grant
+	s.journal.Record(session.Event{
+		Device: dev, IotID: grant.IotID, Operation: session.OpAuth, Code: 200, RemoteAddr: login.RemoteAddr,
+		LatencyMS: s.now().Sub(started).Milliseconds(), RequestID: result.RequestID,
+	})
 	s.opts.Connects.Granted(dev)
 	s.meter.Established(c.version, s.now().Sub(started))
 	return nil

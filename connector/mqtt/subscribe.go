@@ -31,7 +31,20 @@ func (c *conn) subscribe(body []byte) error {
 		}
 		codes = append(codes, granted)
 	}
-	c.write(appendCodes(nil, typeSuback<<4, c.version, id, codes))
+	return c.whenStored(appendCodes(nil, typeSuback<<4, c.version, id, codes))
+}
+
+// whenStored acknowledges once what the device has subscribed is durable: it relies on it for ever. Without that there is no
+// acknowledgement, and the device asks again.
+func (c *conn) whenStored(packet []byte) error {
+	err := c.srv.presence.Subscribed(connContext{c}, c.sess, func(err error) {
+		if err == nil {
+			c.write(packet)
+		}
+	})
+	if err != nil {
+		return refusal.New(refusal.Shutdown, err.Error())
+	}
 	return nil
 }
 
@@ -50,8 +63,7 @@ func (c *conn) unsubscribe(body []byte) error {
 			codes = append(codes, code)
 		}
 	}
-	c.write(appendCodes(nil, typeUnsuback<<4, c.version, id, codes))
-	return nil
+	return c.whenStored(appendCodes(nil, typeUnsuback<<4, c.version, id, codes))
 }
 
 // filterRefused notes a refused filter, if asked to, and gives its code in SUBACK.

@@ -30,7 +30,8 @@ type Event struct {
 	Signed     string // the string that the server signed, of a refused login
 	RemoteAddr string
 	LatencyMS  int64
-	Bytes      int // of the payload
+	RequestID  string // of the invocation that decided
+	Bytes      int    // of the payload
 	QoS        byte
 }
 

@@ -36,6 +36,35 @@ func (p *Presence) Online(ctx context.Context, s *Session) {
 	p.Journal.Record(Event{Device: s.Ref, Operation: OpOnline, Code: 200, RemoteAddr: s.RemoteAddr})
 }
 
+// Subscribed sees to it that what the device has subscribed is durable, and then calls done: with nil, or with what was in the
+// way. done must not block. It blocks while the queue is full, until ctx ends.
+func (p *Presence) Subscribed(ctx context.Context, s *Session, done func(error)) error {
+	subs, version, unstored := s.Unstored()
+	if !unstored {
+		done(nil)
+		return nil
+	}
+	payload, err := json.Marshal(subs)
+	if err != nil {
+		return err
+	}
+	at := p.Now().UnixMilli()
+	return p.Dispatcher.Submit(ctx, functionLifecycle, record.Record{
+		MessageID: p.NextID(at), Device: s.Ref, IotID: s.Grant.IotID, Topic: device.TopicSubscriptions, Payload: payload, ReceivedAt: at,
+	}, func(r record.Result, err error) {
+		switch {
+		case err == nil && r.Code == 200:
+			s.Stored(version)
+		case err == nil:
+			err = refusal.New(refusal.Cause(r.Reason), "")
+		}
+		if err != nil {
+			p.lost(s, device.TopicSubscriptions, err)
+		}
+		done(err)
+	})
+}
+
 // Offline says that a session has ended. It waits a while for room in the queue; the node's lease is the safety net.
 func (p *Presence) Offline(s *Session, cause refusal.Cause) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)

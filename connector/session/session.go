@@ -43,13 +43,15 @@ type Session struct {
 	custom  int              // filters that count towards the limit
 	calls   map[string]*Call // by message id
 	last    delivery         // the topic asked for last: replies repeat it
+	version int              // of what outlives the session; grows with each change
+	stored  int              // the version that is durable
 }
 
 // New makes the session of a granted connection.
 func New(g *device.Grant, conn Conn, remoteAddr string, now time.Time) *Session {
 	s := &Session{Ref: g.Ref(), Grant: g, RemoteAddr: remoteAddr, Started: now, conn: conn}
 	for _, f := range g.Subscribed {
-		s.add(f, 1)
+		s.add(f.Filter, min(f.QoS, 1))
 	}
 	s.muted = append(s.muted, g.Muted...)
 	return s

@@ -3,7 +3,9 @@ package session_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -67,7 +69,7 @@ func TestRegistryKeepsTheNewest(t *testing.T) {
 func TestSubscriptionsOfEarlierSessions(t *testing.T) {
 	t.Parallel()
 	g := grant(1)
-	g.Subscribed = []string{"/pk1/dn01/user/get"}
+	g.Subscribed = []device.Subscription{{Filter: "/pk1/dn01/user/get", QoS: 1}}
 	g.Muted = []string{"/sys/pk1/dn01/thing/event/+/post_reply"}
 	c := &conn{}
 	s := session.New(g, c, "", time.Now())
@@ -161,5 +163,53 @@ func TestPresence(t *testing.T) {
 	}
 	if c.records[0].Device != (iot.DeviceRef{ProductKey: "pk1", DeviceName: "dn01"}) || !c.records[2].Device.IsZero() {
 		t.Errorf("records %+v", c.records)
+	}
+}
+
+// What the next sessions need is what is not automatic, what is muted, and, while something is muted, the rest too. It is given
+// until it is stored.
+func TestUnstoredSubscriptions(t *testing.T) {
+	t.Parallel()
+	const own, replies = "/pk1/dn01/user/get", "/sys/pk1/dn01/thing/event/+/post_reply"
+	s := session.New(grant(1), &conn{}, "", time.Now())
+	subscribe := func(filter string, qos byte) {
+		t.Helper()
+		if _, err := s.Subscribe(filter, qos); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed := func(want ...string) {
+		t.Helper()
+		subs, version, ok := s.Unstored()
+		s.Stored(version)
+		var got []string
+		for _, f := range subs.Subscribed {
+			got = append(got, fmt.Sprint(f.QoS, f.Filter))
+		}
+		for _, f := range subs.Muted {
+			got = append(got, "-"+f)
+		}
+		if ok != (want != nil) || !slices.Equal(got, want) {
+			t.Errorf("changed %t: %v, want %v", ok, got, want)
+		}
+	}
+	changed()
+	subscribe(replies, 1) // automatic
+	changed()
+	subscribe(own, 1)
+	changed("1" + own)
+	changed()
+	subscribe(own, 1) // again, as the Node SDK does at every connect
+	changed()
+	subscribe(own, 0)
+	changed("0" + own)
+	s.Unsubscribe(replies)
+	changed("0"+own, "-"+replies)
+	subscribe("/sys/pk1/dn01/thing/event/property/post_reply", 0) // one of what is muted
+	changed("0"+own, "0/sys/pk1/dn01/thing/event/property/post_reply", "-"+replies)
+	subscribe(replies, 1)
+	s.Unsubscribe(own)
+	if subs, _, ok := s.Unstored(); !ok || len(subs.Subscribed) != 0 || len(subs.Muted) != 0 {
+		t.Errorf("%v %v, want nothing left", subs, ok)
 	}
 }

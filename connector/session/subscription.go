@@ -2,7 +2,9 @@ package session
 
 import (
 	"slices"
+	"strings"
 
+	"relink/shared/device"
 	"relink/shared/downlink"
 	"relink/shared/refusal"
 	"relink/shared/topic"
@@ -44,11 +46,46 @@ func (s *Session) Subscribe(text string, qos byte) (byte, error) {
 	defer s.mu.Unlock()
 	if i := slices.Index(s.muted, text); i >= 0 {
 		s.muted = slices.Delete(s.muted, i, i+1)
+		s.version++
 	}
+	known := slices.Contains(s.filters, filter{text, qos})
 	if !s.add(text, qos) {
 		return 0, refusal.New(refusal.TooManySubscriptions, "")
 	}
+	if !known && s.outlives(text) {
+		s.version++
+	}
 	return qos, nil
+}
+
+// outlives reports whether a filter has to be kept for the device's next sessions: what is automatic comes back by itself, unless
+// something of it is muted. The lock is held.
+func (s *Session) outlives(text string) bool {
+	return len(s.muted) > 0 || !system(text) || strings.HasPrefix(text, "/broadcast/") || strings.HasPrefix(text, "/ext/rrpc/")
+}
+
+// Unstored gives what has to be stored for the device's next sessions, if that is not yet known to be stored, and the version to
+// give to Stored once it is. Filters and mutes are in the order in which they were made.
+func (s *Session) Unstored() (subs device.Subscriptions, version int, unstored bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stored == s.version {
+		return subs, s.version, false
+	}
+	subs = device.Subscriptions{Epoch: s.Grant.Epoch, Subscribed: []device.Subscription{}, Muted: slices.Clone(s.muted)}
+	for _, f := range s.filters {
+		if s.outlives(f.text) {
+			subs.Subscribed = append(subs.Subscribed, device.Subscription{Filter: f.text, QoS: f.qos})
+		}
+	}
+	return subs, s.version, true
+}
+
+// Stored notes that what Unstored gave with this version is durable.
+func (s *Session) Stored(version int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored = max(s.stored, version)
 }
 
 // add needs the lock, except in New. It reports whether there was room.
@@ -79,6 +116,9 @@ func (s *Session) Unsubscribe(text string) bool {
 	s.last = delivery{}
 	found := false
 	if i := slices.IndexFunc(s.filters, func(f filter) bool { return f.text == text }); i >= 0 {
+		if s.outlives(text) {
+			s.version++
+		}
 		s.filters = slices.Delete(s.filters, i, i+1)
 		found = true
 		if !system(text) {
@@ -89,6 +129,7 @@ func (s *Session) Unsubscribe(text string) bool {
 		found = true
 		if !slices.Contains(s.muted, text) && len(s.muted) < MaxMuted {
 			s.muted = append(s.muted, text)
+			s.version++
 		}
 	}
 	return found

@@ -135,7 +135,7 @@ func (m *Message) settle(result record.Result, err error) {
 	m.To.Answer(m, result, err)
 	e := session.Event{
 		Device: m.Session.Ref, IotID: m.Session.Grant.IotID, Operation: session.OpUplink, Topic: m.Topic, MessageID: m.ID,
-		Code: code, Reason: reason, LatencyMS: took, Bytes: len(m.Payload), QoS: m.QoS,
+		Code: code, Reason: reason, LatencyMS: took, RequestID: result.RequestID, Bytes: len(m.Payload), QoS: m.QoS,
 	}
 	switch {
 	case err != nil:

@@ -39,7 +39,8 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	results := make([]record.Result, len(batch.Records))
 	var ended ends
-	leases := make(map[string]int) // node to its last lease in this batch
+	leases := make(map[string]int)            // node to its last lease in this batch
+	subscribed := make(map[iot.DeviceRef]int) // device to its last subscriptions in this batch
 	for i := range batch.Records {
 		rec := &batch.Records[i]
 		results[i].Code = 200
@@ -49,6 +50,10 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			err = json.Unmarshal(rec.Payload, new(device.Online))
 		case device.TopicOffline:
 			err = ended.add(i, rec)
+		case device.TopicSubscriptions:
+			if err = json.Unmarshal(rec.Payload, new(device.Subscriptions)); err == nil {
+				subscribed[rec.Device] = i
+			}
 		case device.TopicLease:
 			var lease device.Lease
 			if err = json.Unmarshal(rec.Payload, &lease); err == nil {
@@ -66,6 +71,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			results[i] = h.failed(ctx, &batch.Records[i], err)
 		}
 	}
+	h.subscribe(ctx, &batch, subscribed, results)
 	h.renew(ctx, &batch, leases, results)
 	return record.AppendResults(nil, results), nil
 }
@@ -86,6 +92,39 @@ func (e *ends) add(i int, rec *record.Record) error {
 	e.epochs = append(e.epochs, off.Epoch)
 	e.at = append(e.at, off.At)
 	return nil
+}
+
+// subscribe writes the last state of each device in the batch; the ones before it are settled with it.
+func (h *handler) subscribe(ctx context.Context, batch *record.Batch, last map[iot.DeviceRef]int, results []record.Result) {
+	if len(last) == 0 {
+		return
+	}
+	var refs []iot.DeviceRef
+	var subs []device.Subscriptions
+	for dev, i := range last {
+		var s device.Subscriptions
+		if err := json.Unmarshal(batch.Records[i].Payload, &s); err != nil {
+			results[i] = h.failed(ctx, &batch.Records[i], iot.Wrap(iot.InvalidParams, err, ""))
+			continue
+		}
+		refs, subs = append(refs, dev), append(subs, s)
+	}
+	failed := make(map[iot.DeviceRef]error)
+	for j, err := range h.sessions.Subscribe(ctx, refs, subs) {
+		if err != nil {
+			failed[refs[j]] = err
+		}
+	}
+	for i := range batch.Records {
+		rec := &batch.Records[i]
+		if err := failed[rec.Device]; err == nil || rec.Topic != device.TopicSubscriptions {
+			continue
+		} else if iot.Is(err, iot.Conflict) {
+			results[i] = record.Result{Code: 409, Reason: string(refusal.SessionSuperseded)}
+		} else {
+			results[i] = h.failed(ctx, rec, err)
+		}
+	}
 }
 
 // renew writes each node's last lease; the ones before it are settled with it.

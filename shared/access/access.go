@@ -159,6 +159,7 @@ func (s *Service) grant(ctx context.Context, a *attempt, session *store.Session)
 	return &device.Grant{
 		ProductKey: a.claim.ref.ProductKey, DeviceName: a.claim.ref.DeviceName, IotID: a.device.IotID, Epoch: session.Epoch,
 		NodeType: a.product.NodeType, DataFormat: a.product.DataFormat, ExtRRPC: session.ExtRRPC, Topics: a.product.Topics,
+		Subscribed: session.Subscribed, Muted: session.Muted,
 		ExpiresAt: s.now().Add(s.grantFor).UnixMilli(), Previous: s.previous(ctx, session),
 	}
 }

@@ -11,6 +11,8 @@ const (
 	TopicOnline  = "lifecycle/online"  // payload Online; function lifecycle
 	TopicOffline = "lifecycle/offline" // payload Offline; function lifecycle
 	TopicLease   = "lifecycle/lease"   // payload Lease; function lifecycle
+
+	TopicSubscriptions = "lifecycle/subscriptions" // payload Subscriptions; function lifecycle; code 409 if a newer session holds the device
 )
 
 // A Login is what a device presented, before anything is believed. It carries the password: it is never logged.
@@ -38,7 +40,7 @@ type Grant struct {
 	DataFormat int            `json:"dataFormat"`           // 0 raw, 1 Alink JSON
 	ExtRRPC    bool           `json:"extRrpc"`              // clientId parameter ext, bit 0: synchronous calls come on /ext/rrpc/…
 	Topics     []TopicClass   `json:"topics"`               // custom topic classes of the product
-	Subscribed []string       `json:"subscribed,omitempty"` // filters that the device subscribed in earlier sessions
+	Subscribed []Subscription `json:"subscribed,omitempty"` // what the device subscribed in earlier sessions
 	Muted      []string       `json:"muted,omitempty"`      // filters that it unsubscribed although they are automatic
 	ExpiresAt  int64          `json:"expiresAt"`            // Unix milliseconds; the connector asks again after that
 	Previous   *Owner         `json:"previous,omitempty"`   // another node that held a session of this device; tell it to drop
@@ -88,6 +90,20 @@ type Online struct {
 	Node       string `json:"node"`
 	RemoteAddr string `json:"remoteAddr"`
 	At         int64  `json:"at"`
+}
+
+// A Subscription is one filter that a device has subscribed, with the QoS that it was granted.
+type Subscription struct {
+	Filter string `json:"filter"`
+	QoS    byte   `json:"qos"`
+}
+
+// Subscriptions is all that a device has subscribed beyond what is automatic, and what it has muted of that. They belong to the
+// device and outlive its connections ("MQTT behaviour after CONNECT"). It is always the whole state, so that the last one holds.
+type Subscriptions struct {
+	Epoch      int64          `json:"epoch"`
+	Subscribed []Subscription `json:"subscribed"`
+	Muted      []string       `json:"muted"`
 }
 
 // Offline says that a connection ended. The epoch keeps a late one from ending a newer session.

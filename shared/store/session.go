@@ -2,9 +2,13 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"slices"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
+	"relink/shared/device"
 	"relink/shared/iot"
 )
 
@@ -44,7 +48,17 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
 		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"),
+		Subscribed: readList[device.Subscription](row, "subscribed"), Muted: readList[string](row, "muted"),
 	}
+}
+
+// readList reads a column of JSON. What cannot be read counts as empty: the device subscribes again.
+func readList[T any](row cells, name string) []T {
+	var list []T
+	if text := row.str(name); text != "" && json.Unmarshal([]byte(text), &list) != nil {
+		return nil
+	}
+	return list
 }
 
 // NextSession is the session that a take makes of the one before, nil if there was none. The epoch is the clock's where that
@@ -54,6 +68,7 @@ func NextSession(t *Take, before *Session) *Session {
 	if before != nil {
 		next.Epoch = max(t.At, before.Epoch+1)
 		next.ActiveAt = before.ActiveAt
+		next.Subscribed, next.Muted = before.Subscribed, before.Muted
 		switch before.Node {
 		case "": // it ended in order
 		case t.Node: // the same node takes it again, perhaps for the same login
@@ -153,7 +168,9 @@ func (s sessions) takeRound(ctx context.Context, takes []Take, open []*taking, e
 	return again
 }
 
-func sessionChange(key *tablestore.PrimaryKey, t *taking) *tablestore.PutRowChange {
+// sessionChange puts the first session of a device, and updates the row of a later one: what the device has subscribed stays as
+// it is, whoever writes it meanwhile.
+func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	var c columns
 	c.add("node", t.now.Node)
 	c.add("epoch", t.now.Epoch)
@@ -166,11 +183,45 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) *tablestore.PutRowChan
 		c.add("prev_epoch", t.now.PrevEpoch)
 	}
 	c.add("claim", t.claim)
-	change := &tablestore.PutRowChange{TableName: tableSession, PrimaryKey: key, Columns: c, Condition: ifMissing}
-	if t.before != nil {
-		change.Condition = ifColumn("epoch", tablestore.CT_EQUAL, t.before.Epoch)
+	if t.before == nil {
+		return &tablestore.PutRowChange{TableName: tableSession, PrimaryKey: key, Columns: c, Condition: ifMissing}
 	}
+	change := &tablestore.UpdateRowChange{
+		TableName: tableSession, PrimaryKey: key, Condition: ifColumn("epoch", tablestore.CT_EQUAL, t.before.Epoch),
+	}
+	for _, column := range c {
+		change.PutColumn(column.ColumnName, column.Value)
+	}
+	if t.now.PrevNode == "" {
+		change.DeleteColumn("prev_node")
+		change.DeleteColumn("prev_epoch")
+	}
+	change.DeleteColumn("offline_at")
 	return change
+}
+
+func (s sessions) Subscribe(ctx context.Context, refs []iot.DeviceRef, subs []device.Subscriptions) []error {
+	changes := make([]tablestore.RowChange, len(refs))
+	for i, ref := range refs {
+		subscribed, err1 := json.Marshal(subs[i].Subscribed)
+		muted, err2 := json.Marshal(subs[i].Muted)
+		if err := errors.Join(err1, err2); err != nil {
+			return slices.Repeat([]error{err}, len(refs)) // strings and numbers: it cannot fail
+		}
+		change := &tablestore.UpdateRowChange{
+			TableName: tableSession, PrimaryKey: deviceRowKey(ref), Condition: ifColumn("epoch", tablestore.CT_EQUAL, subs[i].Epoch),
+		}
+		change.PutColumn("subscribed", string(subscribed))
+		change.PutColumn("muted", string(muted))
+		changes[i] = change
+	}
+	errs := s.client.write(ctx, changes)
+	for i, err := range errs {
+		if conflict(err) {
+			errs[i] = iot.Errorf(iot.Conflict, "a newer session holds device %s", refs[i])
+		}
+	}
+	return errs
 }
 
 func (s sessions) End(ctx context.Context, refs []iot.DeviceRef, epochs []int64, at []int64) []error {

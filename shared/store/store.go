@@ -93,6 +93,9 @@ type Session struct {
 	// told, by whoever takes the session, and again if the taker's first answer was lost. Empty if there was none.
 	PrevNode  string
 	PrevEpoch int64
+
+	Subscribed []device.Subscription // the device's own, over all its sessions
+	Muted      []string              // automatic topics that it has unsubscribed
 }
 
 // A Take asks for a device's session on a node.
@@ -113,6 +116,9 @@ type Sessions interface {
 	Take(ctx context.Context, takes []Take) (now, before []*Session, errs []error)
 	// End marks sessions as ended at that time, unless a newer epoch holds them.
 	End(ctx context.Context, refs []iot.DeviceRef, epochs []int64, at []int64) []error
+	// Subscribe replaces what devices have subscribed and muted. The error is Conflict where a newer epoch holds the session.
+	// A device at most once.
+	Subscribe(ctx context.Context, refs []iot.DeviceRef, subs []device.Subscriptions) []error
 }
 
 // A Node is one row of the table `node`: a connector that holds sessions while its lease lasts.

@@ -2,7 +2,9 @@ package memory
 
 import (
 	"context"
+	"slices"
 
+	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/store"
 )
@@ -53,6 +55,25 @@ func (x sessions) Take(ctx context.Context, takes []store.Take) (now, before []*
 		end()
 	}
 	return now, before, errs
+}
+
+func (x sessions) Subscribe(ctx context.Context, refs []iot.DeviceRef, subs []device.Subscriptions) []error {
+	errs := make([]error, len(refs))
+	for i, ref := range refs {
+		end, err := x.s.begin(ctx, "sessions.subscribe", ref)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		if session, ok := x.s.sessions[ref]; ok && session.Epoch == subs[i].Epoch {
+			session.Subscribed, session.Muted = slices.Clone(subs[i].Subscribed), slices.Clone(subs[i].Muted)
+			x.s.sessions[ref] = session
+		} else {
+			errs[i] = iot.Errorf(iot.Conflict, "a newer session holds device %s", ref)
+		}
+		end()
+	}
+	return errs
 }
 
 func (x sessions) End(ctx context.Context, refs []iot.DeviceRef, epochs []int64, at []int64) []error {

@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 
+	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/store"
 )
@@ -93,7 +95,7 @@ func testSessionBatch(t *testing.T, s Stores) {
 			if before[i] != nil {
 				t.Fatalf("take %d: before is %+v", i, *before[i])
 			}
-		} else if before[i] == nil || *before[i] != *now[i-devices] || now[i].Epoch <= before[i].Epoch {
+		} else if before[i] == nil || !reflect.DeepEqual(before[i], now[i-devices]) || now[i].Epoch <= before[i].Epoch {
 			t.Fatalf("take %d is not after its device's former one: %+v", i, *now[i])
 		}
 	}
@@ -170,5 +172,41 @@ func testDeadLetters(t *testing.T, s Stores) {
 	must(t, err)
 	if len(list) != 1 || list[0].MessageID != "login" {
 		t.Errorf("List of no device: %+v", list)
+	}
+}
+
+// What a device has subscribed belongs to it: it outlives sessions, and only the session that holds the device may change it.
+func testSubscriptions(t *testing.T, s Stores) {
+	ctx := t.Context()
+	dev := iot.DeviceRef{ProductKey: "a1SubsXrip0", DeviceName: "subscriber"}
+	take := func(node string, at int64) *store.Session {
+		t.Helper()
+		now, _, errs := s.Sessions().Take(ctx, []store.Take{{Ref: dev, Node: node, At: at}})
+		if errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+		return now[0]
+	}
+	first := take("n1", 1000)
+	want := device.Subscriptions{Epoch: first.Epoch, Subscribed: []device.Subscription{{Filter: "/a1SubsXrip0/subscriber/user/get", QoS: 1}}, Muted: []string{"/m"}}
+	for range 2 { // storing it again changes nothing
+		if errs := s.Sessions().Subscribe(ctx, []iot.DeviceRef{dev}, []device.Subscriptions{want}); errs[0] != nil {
+			t.Fatal(errs[0])
+		}
+	}
+	if errs := s.Sessions().End(ctx, []iot.DeviceRef{dev}, []int64{first.Epoch}, []int64{1001}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	second := take("n2", 2000)
+	if !reflect.DeepEqual(second.Subscribed, want.Subscribed) || !reflect.DeepEqual(second.Muted, want.Muted) || second.OfflineAt != 0 {
+		t.Errorf("the next session has %+v", second)
+	}
+	stale := device.Subscriptions{Epoch: first.Epoch}
+	if errs := s.Sessions().Subscribe(ctx, []iot.DeviceRef{dev}, []device.Subscriptions{stale}); !iot.Is(errs[0], iot.Conflict) {
+		t.Errorf("a superseded session changed the subscriptions: %v, want a conflict", errs[0])
+	}
+	got, err := s.Sessions().Get(ctx, dev)
+	if err != nil || !reflect.DeepEqual(got, second) {
+		t.Errorf("stored %+v (%v), want %+v", got, err, second)
 	}
 }

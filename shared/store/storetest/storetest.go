@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"sessions", testSessions},
 		{"session_of_one_batch", testSessionBatch},
 		{"session_race", testSessionRace},
+		{"subscriptions", testSubscriptions},
 		{"nodes", testNodes},
 		{"properties", testProperties},
 		{"properties_of_one_batch", testPropertyBatch},
