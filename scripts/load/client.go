@@ -126,8 +126,8 @@ func (c *client) connect(ctx context.Context) error {
 
 // run serves the connection, and its successors, until ctx ends or the client is closed.
 func (c *client) run(ctx context.Context) {
-	for {
-		c.begin()
+	for again := false; ; again = true {
+		c.begin(again)
 		err := c.read()
 		c.mu.Lock()
 		closed := c.closed
@@ -150,13 +150,14 @@ func (c *client) run(ctx context.Context) {
 	}
 }
 
-// begin repeats what was open before, and fills the window in closed loop.
-func (c *client) begin() {
+// begin repeats, on a connection that is not the first, what was open on the one before, and fills the window in closed loop.
+func (c *client) begin(again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.slots {
 		s := &c.slots[i]
 		switch {
+		case s.busy && !again: // sent a moment ago on this very connection
 		case s.busy:
 			s.repeat, s.acked, s.replied = true, false, false
 			c.send(i, flagDup)
