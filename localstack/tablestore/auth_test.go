@@ -16,7 +16,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/common"
 	ots "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
-	"github.com/golang/protobuf/proto"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 
 	"relink/localstack/tablestore"
 	"relink/localstack/tablestore/tablestoretest"
@@ -103,7 +104,7 @@ func raw(t *testing.T, endpoint, op string, body []byte, edit func(*http.Request
 	}
 	e := &otsprotocol.Error{}
 	if resp.StatusCode != 200 {
-		if err := proto.Unmarshal(answer, e); err != nil {
+		if err := proto.Unmarshal(answer, protoadapt.MessageV2Of(e)); err != nil {
 			t.Fatalf("error body %q: %v", answer, err)
 		}
 	}
@@ -166,10 +167,10 @@ func TestPlainBufferErrors(t *testing.T) {
 	create(t, c, tableSpec{name: "t", key: "a:s"})
 	good := putChange("t", pk("a", "k"), ignore, "v", int64(1), "w", "x").Serialize()
 	send := func(op string, row []byte) (int, *otsprotocol.Error) {
-		body, err := proto.Marshal(&otsprotocol.PutRowRequest{
+		body, err := proto.Marshal(protoadapt.MessageV2Of(&otsprotocol.PutRowRequest{
 			TableName: proto.String("t"), Row: row,
 			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()},
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/golang/protobuf/proto"
 )
 
 // A bound is a position between keys: all keys less than at lie before it.
@@ -61,7 +60,7 @@ func (b bound) behind() []byte {
 
 func (s *Server) getRange(rq *request) (*failure, error) {
 	var m otsprotocol.GetRangeRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	if m.TransactionId != nil {

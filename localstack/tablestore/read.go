@@ -7,7 +7,6 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/golang/protobuf/proto"
 )
 
 // A selection says which cells of a row a read wants.
@@ -198,7 +197,7 @@ func (s *Server) getOne(rq *request, sel *selection, message, dst []byte) (out [
 
 func (s *Server) getRow(rq *request) (*failure, error) {
 	var m otsprotocol.GetRowRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	if m.TransactionId != nil {
@@ -226,7 +225,7 @@ func (s *Server) getRow(rq *request) (*failure, error) {
 
 func (s *Server) batchGetRow(rq *request) (*failure, error) {
 	var m otsprotocol.BatchGetRowRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	selections, f := s.selectBatch(rq, &m)

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
-	"github.com/golang/protobuf/proto"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/protoadapt"
 )
 
 // answer marshals m as the response.
-func (rq *request) answer(m proto.Message) (*failure, error) {
-	b, err := proto.Marshal(m)
+func (rq *request) answer(m protoadapt.MessageV1) (*failure, error) {
+	b, err := marshal(m)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +23,7 @@ func (rq *request) answer(m proto.Message) (*failure, error) {
 
 func (s *Server) createTable(rq *request) (*failure, error) {
 	var m otsprotocol.CreateTableRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	switch {
@@ -193,7 +194,7 @@ func (s *Server) listTable(rq *request) (*failure, error) {
 
 func (s *Server) describeTable(rq *request) (*failure, error) {
 	var m otsprotocol.DescribeTableRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	t, f := s.find(rq.instance, []byte(m.GetTableName()))
@@ -251,7 +252,7 @@ const adjustPause = 2 * time.Minute
 
 func (s *Server) updateTable(rq *request) (*failure, error) {
 	var m otsprotocol.UpdateTableRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	if m.GetStreamSpec().GetEnableStream() {
@@ -300,7 +301,7 @@ func (s *Server) updateTable(rq *request) (*failure, error) {
 
 func (s *Server) deleteTable(rq *request) (*failure, error) {
 	var m otsprotocol.DeleteTableRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	s.catalog.mu.Lock()
@@ -314,7 +315,7 @@ func (s *Server) deleteTable(rq *request) (*failure, error) {
 
 func (s *Server) addDefinedColumn(rq *request) (*failure, error) {
 	var m otsprotocol.AddDefinedColumnRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	_, f, err := s.change(rq, m.GetTableName(), func(d *definition) (f *failure) {
@@ -326,7 +327,7 @@ func (s *Server) addDefinedColumn(rq *request) (*failure, error) {
 
 func (s *Server) deleteDefinedColumn(rq *request) (*failure, error) {
 	var m otsprotocol.DeleteDefinedColumnRequest
-	if proto.Unmarshal(rq.body, &m) != nil {
+	if unmarshal(rq.body, &m) != nil {
 		return failProtobuf, nil
 	}
 	_, f, err := s.change(rq, m.GetTableName(), func(d *definition) *failure {
