@@ -15,8 +15,9 @@ import (
 )
 
 // handler keeps who is online: the ends of sessions and the leases of connectors. The begin of a session is written by auth,
-// when it gives it.
+// when it gives it; here it is looked at once more whether the device may have it.
 type handler struct {
+	devices  store.Devices
 	sessions store.Sessions
 	nodes    store.Nodes
 	log      *slog.Logger
@@ -39,6 +40,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	results := make([]record.Result, len(batch.Records))
 	var ended ends
+	var begun []int
 	leases := make(map[string]int)            // node to its last lease in this batch
 	subscribed := make(map[iot.DeviceRef]int) // device to its last subscriptions in this batch
 	for i := range batch.Records {
@@ -47,7 +49,9 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		var err error
 		switch rec.Topic {
 		case device.TopicOnline:
-			err = json.Unmarshal(rec.Payload, new(device.Online))
+			if err = json.Unmarshal(rec.Payload, new(device.Online)); err == nil {
+				begun = append(begun, i)
+			}
 		case device.TopicOffline:
 			err = ended.add(i, rec)
 		case device.TopicSubscriptions:
@@ -66,6 +70,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			results[i] = h.failed(ctx, rec, iot.Wrap(iot.InvalidParams, err, ""))
 		}
 	}
+	h.lookAgain(ctx, &batch, begun, results)
 	for j, err := range h.sessions.End(ctx, ended.refs, ended.epochs, ended.at) {
 		if i := ended.records[j]; err != nil {
 			results[i] = h.failed(ctx, &batch.Records[i], err)
@@ -74,6 +79,29 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	h.subscribe(ctx, &batch, subscribed, results)
 	h.renew(ctx, &batch, leases, results)
 	return record.AppendResults(nil, results), nil
+}
+
+// lookAgain answers 403 or 404 for a device that was disabled or deleted while it logged in: between the moment when auth read its
+// row and the moment when its connector could be told to drop it. The connector then ends the session.
+func (h *handler) lookAgain(ctx context.Context, batch *record.Batch, begun []int, results []record.Result) {
+	if len(begun) == 0 {
+		return
+	}
+	refs := make([]iot.DeviceRef, len(begun))
+	for j, i := range begun {
+		refs[j] = batch.Records[i].Device
+	}
+	devices, err := h.devices.GetMany(ctx, refs)
+	for j, i := range begun {
+		switch {
+		case err != nil:
+			results[i] = h.failed(ctx, &batch.Records[i], err)
+		case devices[j] == nil:
+			results[i] = record.Result{Code: 404, Reason: string(refusal.Deleted)}
+		case devices[j].Disabled:
+			results[i] = record.Result{Code: 403, Reason: string(refusal.Disabled)}
+		}
+	}
 }
 
 func (e *ends) add(i int, rec *record.Record) error {

@@ -17,11 +17,14 @@ import (
 func newTestHandler(t testing.TB) (*handler, *memory.Store) {
 	t.Helper()
 	s := memory.New()
+	if err := s.Devices().Create(t.Context(), &store.Device{Ref: lamp, IotID: "iot-lamp", CreatedAt: 1, UpdatedAt: 1}); err != nil {
+		t.Fatal(err)
+	}
 	_, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: lamp, Node: "n1", At: 1000}, {Ref: lamp, Node: "n1", At: 1001}})
 	if errs[0] != nil || errs[1] != nil {
 		t.Fatal(errs)
 	}
-	return &handler{sessions: s.Sessions(), nodes: s.Nodes(), log: slog.New(slog.DiscardHandler)}, s
+	return &handler{devices: s.Devices(), sessions: s.Sessions(), nodes: s.Nodes(), log: slog.New(slog.DiscardHandler)}, s
 }
 
 var lamp = iot.DeviceRef{ProductKey: "a1B2c3D4e5F", DeviceName: "lamp-001"}
@@ -100,5 +103,36 @@ func TestBusyStore(t *testing.T) {
 				t.Errorf("%v: %+v", c.err, r)
 			}
 		}
+	}
+}
+
+// A device that was disabled or deleted while it logged in is turned away once its session is told.
+func TestOnlineLooksAgain(t *testing.T) {
+	t.Parallel()
+	h, s := newTestHandler(t)
+	online := record.Record{MessageID: "1", Device: lamp, Topic: device.TopicOnline, Payload: []byte(`{"epoch":1001,"node":"n1","at":1002}`)}
+	check := func(code int32, reason string) {
+		t.Helper()
+		if r := invoke(t, h, online)[0]; r.Code != code || r.Reason != reason || r.Retry {
+			t.Errorf("%+v, want code %d and reason %q", r, code, reason)
+		}
+	}
+	check(200, "")
+	if err := s.Devices().SetDisabled(t.Context(), lamp, true, 1003); err != nil {
+		t.Fatal(err)
+	}
+	check(403, "disabled")
+	if err := s.Devices().Delete(t.Context(), lamp); err != nil {
+		t.Fatal(err)
+	}
+	check(404, "deleted")
+	s.Fault = func(op string, _ iot.DeviceRef) error {
+		if op == "devices.get_many" {
+			return iot.Errorf(iot.Unavailable, "down")
+		}
+		return nil
+	}
+	if r := invoke(t, h, online)[0]; !r.Retry {
+		t.Errorf("%+v, want it to be sent again", r)
 	}
 }

@@ -28,5 +28,5 @@ func newHandler(context.Context) (fcrun.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tables.Fresh(s, &handler{sessions: s.Sessions(), nodes: s.Nodes(), log: logs.Stdout()}), nil
+	return tables.Fresh(s, &handler{devices: s.Devices(), sessions: s.Sessions(), nodes: s.Nodes(), log: logs.Stdout()}), nil
 }

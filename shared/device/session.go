@@ -8,7 +8,7 @@ import "relink/shared/iot"
 // Topics of internal records. They do not begin with a slash, so no device can send one.
 const (
 	TopicLogin   = "auth/login"        // payload Login; function auth; Result.Data is a Grant (code 200) or a Refusal
-	TopicOnline  = "lifecycle/online"  // payload Online; function lifecycle
+	TopicOnline  = "lifecycle/online"  // payload Online; function lifecycle; code 403 or 404 if the device was disabled or deleted meanwhile
 	TopicOffline = "lifecycle/offline" // payload Offline; function lifecycle
 	TopicLease   = "lifecycle/lease"   // payload Lease; function lifecycle
 

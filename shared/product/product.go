@@ -27,20 +27,21 @@ const (
 	StatusReleased    = "RELEASE_STATUS"
 )
 
-// A Counter counts a product's devices.
-type Counter interface {
+// Devices is what the Service has to know of a product's devices.
+type Devices interface {
 	Count(ctx context.Context, key iot.ProductKey) (int, error)
+	List(ctx context.Context, key iot.ProductKey, offset, limit int) ([]*store.Device, error)
 }
 
 // A Service does what the OpenAPI's actions on products do. It is safe for concurrent use.
 type Service struct {
 	products store.Products
-	devices  Counter
+	devices  Devices
 	now      func() time.Time
 }
 
 // New makes a Service; now is the clock.
-func New(products store.Products, devices Counter, now func() time.Time) *Service {
+func New(products store.Products, devices Devices, now func() time.Time) *Service {
 	return &Service{products: products, devices: devices, now: now}
 }
 
@@ -81,7 +82,7 @@ func (s *Service) Create(ctx context.Context, c Creation) (*store.Product, error
 	p := &store.Product{
 		Key: newKey(), Name: c.Name, Secret: iot.Secret(randomAlphanumerics(16)), Senior: c.Senior, NodeType: c.NodeType,
 		DataFormat: c.DataFormat, AuthType: c.AuthType, CategoryKey: c.CategoryKey, Description: c.Description, NetType: c.NetType,
-		ProtocolType: c.ProtocolType, ValidateType: c.ValidateType, Status: StatusDevelopment, Topics: device.DefaultTopics(),
+		ProtocolType: c.ProtocolType, ValidateType: c.ValidateType, Status: StatusDevelopment, DynamicRegister: true, Topics: device.DefaultTopics(),
 		CreatedAt: at, UpdatedAt: at,
 	}
 	if c.Senior && c.Publish {
@@ -154,6 +155,16 @@ func (s *Service) Delete(ctx context.Context, key iot.ProductKey) error {
 	n, err := s.devices.Count(ctx, key)
 	if err != nil {
 		return err
+	}
+	if n > 0 {
+		// The count takes in what registrations that broke off have left; listing the devices themselves removes that.
+		if found, err := s.devices.List(ctx, key, 0, min(n, 5000)); err != nil {
+			return err
+		} else if len(found) == 0 {
+			if n, err = s.devices.Count(ctx, key); err != nil {
+				return err
+			}
+		}
 	}
 	if n > 0 {
 		return iot.Errorf(iot.ProductInUse, "the product still has %d devices; delete them first", n)

@@ -38,7 +38,7 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !iot.ValidProductKey(string(p.Key)) || len(p.Key) != 11 || p.Key[:2] != "a1" || len(p.Secret.Reveal()) != 16 || len(p.Topics) != 3 || len(p.Models) != 1 || p.DynamicRegister || p.Status != product.StatusDevelopment {
+	if !iot.ValidProductKey(string(p.Key)) || len(p.Key) != 11 || p.Key[:2] != "a1" || len(p.Secret.Reveal()) != 16 || len(p.Topics) != 3 || len(p.Models) != 1 || !p.DynamicRegister || p.Status != product.StatusDevelopment {
 		t.Errorf("created %+v", p)
 	}
 	if _, err := s.Create(t.Context(), product.Creation{Name: "thermostat"}); !iot.Is(err, iot.AlreadyExists) {

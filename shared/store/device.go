@@ -71,9 +71,11 @@ func (d devices) putIndex(ctx context.Context, dev *Device) error {
 	byID.add("product_key", string(dev.Ref.ProductKey))
 	byID.add("device_name", string(dev.Ref.DeviceName))
 	byProduct.add("iot_id", string(dev.IotID))
+	// A login that was under way while a device of this name was deleted may have left a session; the new device has none.
 	return firstError(d.s.client.write(ctx, []tablestore.RowChange{
 		&tablestore.PutRowChange{TableName: tableDeviceIotID, PrimaryKey: stringKey("iot_id", string(dev.IotID)), Columns: byID, Condition: always},
 		&tablestore.PutRowChange{TableName: tableDeviceByProduct, PrimaryKey: byProductKey(dev.Ref, dev.CreatedAt), Columns: byProduct, Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableSession, PrimaryKey: deviceRowKey(dev.Ref), Condition: always},
 	}))
 }
 

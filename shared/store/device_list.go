@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
@@ -36,7 +37,11 @@ func (d devices) eachOfProduct(ctx context.Context, key iot.ProductKey, limit in
 	})
 }
 
-// List reads index rows up to the end of the page asked for; a row that turns out to have no device makes the page shorter.
+// staleAfter is the age at which an index row without a device is no creation under way.
+const staleAfter = 10 * time.Minute
+
+// List reads index rows up to the end of the page asked for; a row that turns out to have no device makes the page shorter, and
+// is removed if a creation that broke off has left it.
 func (d devices) List(ctx context.Context, key iot.ProductKey, offset, limit int) ([]*Device, error) {
 	if offset < 0 || limit <= 0 {
 		return nil, nil
@@ -63,8 +68,14 @@ func (d devices) List(ctx context.Context, key iot.ProductKey, offset, limit int
 	}
 	list := make([]*Device, 0, len(devs))
 	for i, dev := range devs {
-		if dev != nil && dev.IotID == page[i].iotID && dev.CreatedAt == page[i].createdAt {
+		row := &page[i]
+		switch {
+		case dev != nil && dev.IotID == row.iotID && dev.CreatedAt == row.createdAt:
 			list = append(list, dev)
+		case time.Since(time.UnixMilli(row.createdAt)) > staleAfter:
+			if err := d.dropIndex(ctx, row.ref, row.iotID, row.createdAt); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return list, nil
