@@ -104,10 +104,26 @@ func ownSystem(t *testing.T) *system {
 	return s
 }
 
-// freeOffset finds a port offset whose ports nobody holds.
+// offsets are those that this process has given out.
+var offsets struct {
+	sync.Mutex
+	used map[int]bool
+}
+
+// freeOffset finds a port offset whose ports nobody holds, and which no other test was given. The greatest port stays below
+// those that the kernel gives to outgoing connections.
 func freeOffset() int {
+	offsets.Lock()
+	defer offsets.Unlock()
+	if offsets.used == nil {
+		offsets.used = map[int]bool{}
+	}
 	for {
-		offset := 10_000 + 100*rand.IntN(400)
+		offset := 11_000 + 200*rand.IntN(55)
+		if offsets.used[offset] {
+			continue
+		}
+		offsets.used[offset] = true
 		free := true
 		for _, p := range []int{1883, 1888, 8083, 8084, 8883, 9000, 9001, 9002, 9003, 9080, 9090, 1983, 1988} {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p+offset)))

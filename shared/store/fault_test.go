@@ -267,3 +267,38 @@ func TestOpenWithoutKey(t *testing.T) {
 		t.Error("a store without a key for secrets was opened")
 	}
 }
+
+// A registration that breaks off after its index rows leaves nothing that stays: not a device that is counted for ever, nor a
+// session that a late login of a deleted device has left.
+func TestBrokenOffRegistration(t *testing.T) {
+	t.Parallel()
+	server, o := start(t)
+	s := open(t, o)
+	dev := &store.Device{Ref: lamp(1), IotID: "iot-1", CreatedAt: time.Now().Add(-time.Hour).UnixMilli()}
+	faults(t, server, tablestore.Fault{Operation: "PutRow", Fraction: 1, Code: "OTSParameterInvalid"})
+	if err := s.Devices().Create(t.Context(), dev); err == nil {
+		t.Fatal("created, though its row could not be written")
+	}
+	faults(t, server)
+	count := func(want int) {
+		t.Helper()
+		if n, err := s.Devices().Count(t.Context(), dev.Ref.ProductKey); err != nil || n != want {
+			t.Errorf("count %d (%v), want %d", n, err, want)
+		}
+	}
+	count(1)
+	if list, err := s.Devices().List(t.Context(), dev.Ref.ProductKey, 0, 10); err != nil || len(list) != 0 {
+		t.Errorf("listed %d (%v), want none", len(list), err)
+	}
+	count(0)
+	if _, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: dev.Ref, Node: "n1", At: 1000}}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	if err := s.Devices().Create(t.Context(), dev); err != nil {
+		t.Fatal(err)
+	}
+	count(1)
+	if session, err := s.Sessions().Get(t.Context(), dev.Ref); err != nil || session != nil {
+		t.Errorf("the new device has session %+v (%v)", session, err)
+	}
+}
