@@ -95,7 +95,8 @@ func (c *conn) resend(now time.Duration) {
 	}
 	kept := o.unacked[:0]
 	for _, u := range o.unacked {
-		if now-u.at >= c.srv.opts.ResendAfter {
+		room := o.pending == nil || len(*o.pending)+len(u.packet) <= c.srv.opts.MaxPending // if there is none: the next time
+		if room && now-u.at >= c.srv.opts.ResendAfter {
 			if u.tries++; u.tries >= maxTries {
 				c.undelivered("", session.OpDownlink, "", refusal.WriteTimeout)
 				continue

@@ -9,12 +9,13 @@ import (
 
 // establish makes a session of a connection that is granted, and has it read by a goroutine of its own.
 func (s *Server) establish(c *conn) {
-	if err := c.sock.SetDeadline(time.Time{}); err != nil {
+	if err := c.sock.SetReadDeadline(time.Time{}); err != nil {
 		s.refused(c, openError(err, refusal.HandshakeTimeout))
 		c.close()
 		return
 	}
 	now := s.now()
+	c.sock.allow(2 * max(s.opts.MaxPending, maxBody)) // one buffer of the output, with what TLS and WebSocket put around it
 	c.in.limit = maxBody
 	c.slots = make(chan struct{}, maxInFlight)
 	c.lastSeen.Store(int64(s.uptime()))

@@ -73,7 +73,7 @@ func (s *Server) open(tc *net.TCPConn) {
 	defer s.openings.Leave(entry)
 	k, err := newSock(tc, s.opts.WriteTimeout, &s.drains)
 	if err == nil {
-		err = tc.SetDeadline(time.Now().Add(s.opts.OpenTimeout))
+		err = tc.SetReadDeadline(time.Now().Add(s.opts.OpenTimeout)) // writing never waits
 	}
 	if err != nil {
 		_ = tc.Close() // it is broken

@@ -77,8 +77,9 @@ func TestSubscriptionLimits(t *testing.T) {
 	if _, body = w.receive(); len(body) != 10_002 {
 		t.Errorf("SUBACK of %d bytes", len(body))
 	}
-	w.send(unsubscribePacket(4, custom[0]), subscribePacket(4, 5, 0, custom[149]))
+	w.send(unsubscribePacket(4, custom[0]))
 	w.want(0xb0, 0, 4)
+	w.send(subscribePacket(4, 5, 0, custom[149]))
 	w.want(0x90, 0, 5, 0)
 }
 

@@ -3,10 +3,12 @@ package mqtt
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -46,6 +48,7 @@ func (s *Server) upgrade(c *conn) error {
 		return s.notUpgraded(w, req, err.Error())
 	}
 	ws.SetReadLimit(2 * maxBody)
+	ws.SetPingHandler(c.ponger(ws))
 	c.stream = &wsStream{ws: ws}
 	if c.transport == "tls" {
 		c.transport = "wss"
@@ -53,6 +56,20 @@ func (s *Server) upgrade(c *conn) error {
 		c.transport = "ws"
 	}
 	return nil
+}
+
+// ponger answers pings, unless the client does not read what it asks for.
+func (c *conn) ponger(ws *websocket.Conn) func(string) error {
+	return func(data string) error {
+		if c.sock.busy() {
+			return nil
+		}
+		err := ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(c.srv.opts.WriteTimeout))
+		if errors.Is(err, websocket.ErrCloseSent) {
+			return nil // it reads to the end
+		}
+		return err
+	}
 }
 
 // notUpgraded sends what the client is to be told.
