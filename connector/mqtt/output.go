@@ -143,7 +143,7 @@ func (c *conn) write(packet []byte) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.over {
+	if !c.fits(len(packet)) {
 		return
 	}
 	b := o.room()
