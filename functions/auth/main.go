@@ -3,34 +3,25 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
 	"relink/shared/access"
 	"relink/shared/config"
-	"relink/shared/logs"
-	"relink/shared/store"
 )
 
-// Config is the function's environment.
+// Config is what the function reads beside the places of the tables.
 type Config struct {
-	Cloud    config.Cloud
-	Store    config.Store
 	GrantFor time.Duration `env:"RELINK_GRANT_FOR,default=24h"` // after which a connector asks again
 }
 
-func main() { fcrun.Main(newHandler) }
+func main() { tables.Main(newHandler) }
 
-func newHandler(context.Context) (fcrun.Handler, error) {
+func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	var cfg Config
 	if err := config.Read(&cfg); err != nil {
 		return nil, err
 	}
-	s, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
-	if err != nil {
-		return nil, err
-	}
-	return tables.Fresh(s, &handler{access: access.New(s, cfg.GrantFor, nil), log: logs.Stdout()}), nil
+	return &handler{access: access.New(p.Store, cfg.GrantFor, nil), log: p.Log}, nil
 }

@@ -3,35 +3,17 @@
 package main
 
 import (
-	"context"
-
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
 	"relink/shared/command"
-	"relink/shared/config"
 	"relink/shared/downlink"
-	"relink/shared/store"
 )
 
-// Config is the function's environment.
-type Config struct {
-	Cloud config.Cloud
-	Store config.Store
-}
+func main() { tables.Main(newHandler) }
 
-func main() { fcrun.Main(newHandler) }
-
-func newHandler(context.Context) (fcrun.Handler, error) {
-	var cfg Config
-	if err := config.Read(&cfg); err != nil {
-		return nil, err
-	}
-	if cfg.Cloud.InternalKey.IsZero() {
+func newHandler(p tables.Parts) (fcrun.Handler, error) {
+	if p.Cloud.InternalKey.IsZero() {
 		return nil, downlink.ErrNoKey
 	}
-	s, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
-	if err != nil {
-		return nil, err
-	}
-	return tables.Fresh(s, &handler{commands: command.New(s, downlink.NewClient(cfg.Cloud.InternalKey), nil)}), nil
+	return &handler{commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), nil)}, nil
 }

@@ -2,32 +2,13 @@
 package main
 
 import (
-	"context"
-
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
-	"relink/shared/config"
-	"relink/shared/logs"
 	"relink/shared/property"
-	"relink/shared/store"
 )
 
-// Config is the function's environment.
-type Config struct {
-	Cloud config.Cloud
-	Store config.Store
-}
+func main() { tables.Main(newHandler) }
 
-func main() { fcrun.Main(newHandler) }
-
-func newHandler(context.Context) (fcrun.Handler, error) {
-	var cfg Config
-	if err := config.Read(&cfg); err != nil {
-		return nil, err
-	}
-	s, err := store.Open(store.FromConfig(cfg.Cloud, cfg.Store))
-	if err != nil {
-		return nil, err
-	}
-	return tables.Fresh(s, &handler{properties: property.New(s, logs.Stdout(), nil)}), nil
+func newHandler(p tables.Parts) (fcrun.Handler, error) {
+	return &handler{properties: property.New(p.Store, p.Log, nil)}, nil
 }

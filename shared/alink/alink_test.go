@@ -245,17 +245,18 @@ func TestAppendString(t *testing.T) {
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	var got []string
-	err := EachMember([]byte(` { "a" : 1.50 , "b":{"x":[1,{"y":"}"}]} ,"c":"\"," , "d\u0065":[ ] ,"e":null}`), func(key string, value []byte) error {
-		got = append(got, key+"="+string(value))
-		return nil
-	})
-	want := `a=1.50 b={"x":[1,{"y":"}"}]} c="\"," de=[ ] e=null`
-	if s := strings.Join(got, " "); err != nil || s != want {
-		t.Errorf("members %s, %v, want %s", s, err, want)
+	for name, value := range Members([]byte(` { "a" : 1.50 , "b":{"x":[1,{"y":"}"}]} ,"c":"\"," , "d\u0065":[ ] ,"e":null}`)) {
+		got = append(got, string(name)+"="+string(value))
 	}
-	stop := errors.New("stop")
-	if err := EachMember([]byte(`{"a":1,"b":2}`), func(string, []byte) error { return stop }); err != stop {
-		t.Errorf("EachMember: %v", err)
+	want := `a=1.50 b={"x":[1,{"y":"}"}]} c="\"," de=[ ] e=null`
+	if s := strings.Join(got, " "); s != want {
+		t.Errorf("members %s, want %s", s, want)
+	}
+	for name := range Members([]byte(`{"a":1,"b":2}`)) {
+		if string(name) != "a" {
+			t.Errorf("member %s after the end of the loop", name)
+		}
+		break
 	}
 	got = nil
 	for e := range Elements([]byte(`[1, "a,b" ,[2,3],{"x":4}]`)) {

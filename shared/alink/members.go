@@ -53,16 +53,6 @@ func Elements(raw []byte) iter.Seq[[]byte] {
 	}
 }
 
-// EachMember calls f for every member of an object until it fails, as Members does.
-func EachMember(raw []byte, f func(key string, value []byte) error) error {
-	for name, value := range Members(raw) {
-		if err := f(string(name), value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // skip finds the end of the value at i of valid JSON; of other input, some end.
 func skip(data []byte, i int) int {
 	depth := 0

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -22,18 +23,19 @@ type Cloud struct {
 	SecurityToken   iot.Secret `env:"ALIBABA_CLOUD_SECURITY_TOKEN"` // of temporary credentials; empty otherwise
 	Region          string     `env:"RELINK_REGION,default=cn-shanghai"`
 
-	TablestoreEndpoint string `env:"TABLESTORE_ENDPOINT"` // URL
+	// URLs of the services. auto is the region's own in its VPC, as is an empty one except for Log Service, where it means no logs there.
+	TablestoreEndpoint string `env:"TABLESTORE_ENDPOINT,default=auto"`
 	TablestoreInstance string `env:"TABLESTORE_INSTANCE,default=relink"`
-	FCEndpoint         string `env:"RELINK_FC_ENDPOINT"` // URL, or host for https; the service refuses names that begin with FC_
-	OSSEndpoint        string `env:"OSS_ENDPOINT"`       // URL
-	SLSEndpoint        string `env:"SLS_ENDPOINT"`       // URL; the SDK puts the project before its host
-	SLSDial            string `env:"SLS_DIAL"`           // host:port to dial whatever the name; empty in the cloud
+	FCEndpoint         string `env:"RELINK_FC_ENDPOINT,default=auto"` // the service refuses names that begin with FC_
+	SLSEndpoint        string `env:"SLS_ENDPOINT,default=auto"`       // the SDK puts the project before its host
+	SLSDial            string `env:"SLS_DIAL"`                        // host:port to dial whatever the name; empty in the cloud
 	SLSProject         string `env:"SLS_PROJECT,default=relink"`
 
 	FunctionPrefix string `env:"RELINK_FUNCTION_PREFIX,default=relink-"` // before each function's name; one per environment
 
-	SecretKey   Key `env:"RELINK_SECRET_KEY"`   // 64 hex digits: encrypts device and product secrets at rest
-	InternalKey Key `env:"RELINK_INTERNAL_KEY"` // 64 hex digits: signs calls to the connectors' internal API
+	SecretKey     Key  `env:"RELINK_SECRET_KEY"`      // 64 hex digits: encrypts device and product secrets at rest
+	OldSecretKeys Keys `env:"RELINK_OLD_SECRET_KEYS"` // with commas: keys that SecretKey replaced; still read, no longer written
+	InternalKey   Key  `env:"RELINK_INTERNAL_KEY"`    // 64 hex digits: signs calls to the connectors' internal API
 }
 
 // A Key is 32 bytes, given as 64 hex digits. It prints as ***.
@@ -58,12 +60,60 @@ func (k Key) IsZero() bool { return k == Key{} }
 // String hides the key.
 func (k Key) String() string { return "***" }
 
-// Read fills a struct that names its variables in `env` tags (github.com/sethvargo/go-envconfig).
-func Read(into any) error {
-	if err := envconfig.Process(context.Background(), into); err != nil {
+// GoString hides the key from %#v.
+func (k Key) GoString() string { return k.String() }
+
+// Keys are several keys, given with commas between them. They print as ***.
+type Keys []Key
+
+// EnvDecode reads the keys.
+func (k *Keys) EnvDecode(s string) error {
+	if s == "" {
+		return nil
+	}
+	var keys Keys
+	for i, text := range strings.Split(s, ",") {
+		var key Key
+		if err := key.EnvDecode(text); err != nil {
+			return fmt.Errorf("key %d: %w", i+1, err)
+		}
+		if key.IsZero() {
+			return fmt.Errorf("key %d is empty", i+1)
+		}
+		keys = append(keys, key)
+	}
+	*k = keys
+	return nil
+}
+
+// Read fills a struct that names its variables in `env` tags (github.com/sethvargo/go-envconfig), and completes the Cloud in it.
+func Read(into any) error { return read(into, envconfig.OsLookuper()) }
+
+func read(into any, env envconfig.Lookuper) error {
+	if err := envconfig.ProcessWith(context.Background(), &envconfig.Config{Target: into, Lookuper: env}); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
+	fields := reflect.ValueOf(into).Elem()
+	for i := range fields.NumField() {
+		if c, ok := fields.Field(i).Addr().Interface().(*Cloud); ok {
+			c.complete()
+		}
+	}
 	return nil
+}
+
+// complete puts the region's endpoints where auto is said.
+func (c *Cloud) complete() {
+	const auto = "auto"
+	if c.TablestoreEndpoint == auto || c.TablestoreEndpoint == "" {
+		c.TablestoreEndpoint = "https://" + c.TablestoreInstance + "." + c.Region + ".vpc.tablestore.aliyuncs.com"
+	}
+	if c.FCEndpoint == auto || c.FCEndpoint == "" {
+		c.FCEndpoint = "https://fcv3-vpc." + c.Region + ".aliyuncs.com"
+	}
+	if c.SLSEndpoint == auto {
+		c.SLSEndpoint = "http://" + c.Region + "-intranet.log.aliyuncs.com"
+	}
 }
 
 // Store bounds how long the Tablestore client tries, so that a function answers before its own timeout.

@@ -33,7 +33,7 @@ func FromConfig(cloud config.Cloud, limits config.Store) Options {
 	return Options{
 		Endpoint: cloud.TablestoreEndpoint, Instance: cloud.TablestoreInstance,
 		AccessKeyID: cloud.AccessKeyID, AccessKeySecret: cloud.AccessKeySecret, SecurityToken: cloud.SecurityToken,
-		Key: cloud.SecretKey, RequestTimeout: limits.RequestTimeout, RetryFor: limits.RetryFor,
+		Key: cloud.SecretKey, OldKeys: cloud.OldSecretKeys, RequestTimeout: limits.RequestTimeout, RetryFor: limits.RetryFor,
 	}
 }
 

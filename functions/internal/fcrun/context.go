@@ -24,7 +24,6 @@ func (Credentials) GoString() string { return "***" }
 // invocation is what the context of a call carries.
 type invocation struct {
 	requestID   string
-	retry       int
 	credentials Credentials
 }
 
@@ -47,14 +46,6 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// RetryCount is how many attempts of an asynchronous event came before this one.
-func RetryCount(ctx context.Context) int {
-	if inv := fromContext(ctx); inv != nil {
-		return inv.retry
-	}
-	return 0
-}
-
 // CredentialsFrom returns the credentials that came with the invocation; ok is false when there were none. The copies in
 // the environment date from the start of the instance and expire in a long-lived one.
 func CredentialsFrom(ctx context.Context) (c Credentials, ok bool) {
@@ -66,13 +57,8 @@ func CredentialsFrom(ctx context.Context) (c Credentials, ok bool) {
 
 // invocationOf reads the common request headers.
 func invocationOf(h http.Header) *invocation {
-	retry, err := strconv.Atoi(h.Get("X-Fc-Retry-Count"))
-	if err != nil {
-		retry = 0 // absent on the first attempt
-	}
 	return &invocation{
 		requestID: h.Get("X-Fc-Request-Id"),
-		retry:     retry,
 		credentials: Credentials{
 			AccessKeyID: h.Get("X-Fc-Access-Key-Id"), AccessKeySecret: h.Get("X-Fc-Access-Key-Secret"), SecurityToken: h.Get("X-Fc-Security-Token"),
 		},

@@ -6,7 +6,7 @@ import (
 )
 
 // A Handler is a function. Invoke is called concurrently under a custom runtime. The event belongs to the call; the
-// result is sent as it is under a custom runtime and encoded by EncodeResult under go1. An error means that nothing was
+// result is sent as it is under a custom runtime and in the form of encodeRaw under go1. An error means that nothing was
 // decided: it becomes the invocation's error, and an asynchronous event is tried again.
 //
 // A function must have finished its work when Invoke returns: instances freeze between invocations.

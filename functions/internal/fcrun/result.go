@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 )
 
 // The runtime go1 marshals results as JSON, so bytes that are not JSON need a wrapping that callers can undo whatever
 // the runtime: a result that begins with a quotation mark is a JSON string with base64 of the result; everything else
-// is the result itself. Formats of results should therefore not begin with a quotation mark, and then only binary
+// is the result itself. Package shared/fc undoes it for our callers. Formats of results should therefore not begin with a quotation mark, and then only binary
 // results under go1 are ever wrapped.
 //
 // JSON results arrive from go1 as equivalent JSON: compact, and with <, > and & escaped.
@@ -25,9 +24,6 @@ func encodeRaw(result []byte) any {
 	return result // marshals to a base64 string
 }
 
-// EncodeResult gives the bytes that a caller receives for a result under go1.
-func EncodeResult(result []byte) ([]byte, error) { return json.Marshal(encodeRaw(result)) }
-
 // wrapQuoted gives the bytes that a caller receives under a custom runtime.
 func wrapQuoted(result []byte) []byte {
 	if len(result) == 0 || result[0] != '"' {
@@ -37,21 +33,4 @@ func wrapQuoted(result []byte) []byte {
 	out = append(out, '"')
 	out = base64.StdEncoding.AppendEncode(out, result)
 	return append(out, '"')
-}
-
-// DecodeResult undoes the wrapping of either runtime. The returned bytes may share memory with received.
-func DecodeResult(received []byte) ([]byte, error) {
-	if len(received) == 0 || received[0] != '"' {
-		return received, nil
-	}
-	if len(received) < 2 || received[len(received)-1] != '"' {
-		return nil, fmt.Errorf("decode result: unterminated string of %d bytes", len(received))
-	}
-	text := received[1 : len(received)-1]
-	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
-	n, err := base64.StdEncoding.Decode(out, text)
-	if err != nil {
-		return nil, fmt.Errorf("decode result: %w", err)
-	}
-	return out[:n], nil
 }

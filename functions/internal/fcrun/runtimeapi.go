@@ -77,7 +77,7 @@ func sdkContext(ctx context.Context) context.Context {
 		return ctx
 	}
 	c := fctx.Credentials
-	return withInvocation(ctx, &invocation{requestID: fctx.RequestID, retry: fctx.RetryCount,
+	return withInvocation(ctx, &invocation{requestID: fctx.RequestID,
 		credentials: Credentials{c.AccessKeyId, c.AccessKeySecret, c.SecurityToken}})
 }
 

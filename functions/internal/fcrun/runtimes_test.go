@@ -24,6 +24,7 @@ import (
 	"relink/functions/internal/fcrun"
 	"relink/localstack/fc"
 	"relink/localstack/serverless"
+	caller "relink/shared/fc"
 )
 
 // The test binary is the function as well.
@@ -100,12 +101,10 @@ func TestBothRuntimes(t *testing.T) {
 		t.Run(runtime, func(t *testing.T) {
 			t.Parallel()
 			out, note := &sink{}, filepath.Join(t.TempDir(), "note")
-			invoke, server := start(t, runtime, note, out)
+			invoke, own, server := start(t, runtime, note, out)
 			for _, event := range []string{"", "plain text", `{"json":true}`, "\x00\xff binary", `"quoted"`, "sleep", strings.Repeat("z", 1<<20)} {
-				body, errType := invoke("f", event)
-				got, err := fcrun.DecodeResult(body)
-				if err != nil || errType != "" || string(got) != event {
-					t.Errorf("%.20q: got %.100q %s %v", event, got, errType, err)
+				if got, err := own.Invoke(t.Context(), "f", []byte(event)); err != nil || string(got.Body) != event {
+					t.Errorf("%.20q: got %.100q, %v", event, got.Body, err)
 				}
 			}
 			var who struct {
@@ -147,7 +146,7 @@ func TestBothRuntimes(t *testing.T) {
 
 func TestSetupFailure(t *testing.T) {
 	t.Parallel()
-	_, server := start(t, "custom.debian12", "", &sink{})
+	_, _, server := start(t, "custom.debian12", "", &sink{})
 	w := httptest.NewRecorder()
 	server.HTTPTrigger("broken").ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != 412 || !strings.Contains(w.Body.String(), "TABLESTORE_ENDPOINT is not set") {
@@ -160,7 +159,7 @@ func TestSetupFailure(t *testing.T) {
 	}
 }
 
-func start(t *testing.T, runtime, note string, out fc.LogSink) (invoke func(function, event string) ([]byte, string), server *fc.Server) {
+func start(t *testing.T, runtime, note string, out fc.LogSink) (invoke func(function, event string) ([]byte, string), own *caller.Client, server *fc.Server) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -188,6 +187,10 @@ func start(t *testing.T, runtime, note string, out fc.LogSink) (invoke func(func
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err = caller.New(caller.Config{Endpoint: "http://" + l.Addr().String(), Region: "cn-hangzhou", AccessKeyID: "id", Secret: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return func(function, event string) ([]byte, string) {
 		resp, err := client.InvokeFunctionWithOptions(&function, &sdk.InvokeFunctionRequest{Body: strings.NewReader(event)}, &sdk.InvokeFunctionHeaders{}, &dara.RuntimeOptions{})
 		if err != nil {
@@ -199,5 +202,5 @@ func start(t *testing.T, runtime, note string, out fc.LogSink) (invoke func(func
 			t.Errorf("%.20q: %v", event, err)
 		}
 		return body, dara.StringValue(resp.Headers["x-fc-error-type"])
-	}, server
+	}, own, server
 }
