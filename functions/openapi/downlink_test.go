@@ -10,6 +10,7 @@ import (
 	"relink/shared/downlink"
 	"relink/shared/fc"
 	"relink/shared/iot"
+	"relink/shared/openapi"
 )
 
 type fakeFC struct {
@@ -77,8 +78,13 @@ func TestConfig(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "b")
 	t.Setenv("RELINK_API_KEYS", "id:secret,id2:secret2")
 	var cfg Config
-	if err := config.Read(&cfg); err != nil || cfg.Keys.Len() != 2 || cfg.Cloud.Region != "cn-shanghai" {
+	if err := config.Read(&cfg); err != nil || cfg.Keys.Len() != 2 || cfg.Cloud.Region != "cn-shanghai" || cfg.Limits != openapi.LimitsDocumented {
 		t.Errorf("%+v, %v", cfg, err)
+	}
+	t.Setenv("RELINK_API_LIMITS", "off")
+	cfg = Config{}
+	if err := config.Read(&cfg); err != nil || cfg.Limits != openapi.LimitsOff {
+		t.Errorf("limits %q, %v", cfg.Limits, err)
 	}
 	t.Setenv("RELINK_API_KEYS", "nonsense")
 	if err := config.Read(new(Config)); err == nil {

@@ -11,6 +11,8 @@ import (
 
 	sdk "github.com/alibabacloud-go/iot-20180120/v6/client"
 	"github.com/alibabacloud-go/tea/tea"
+
+	"relink/shared/openapi"
 )
 
 func sdkError(t *testing.T, err error) *tea.SDKError {
@@ -70,6 +72,31 @@ func TestSDKErrors(t *testing.T) {
 	_, err = s.QueryProduct(query)
 	if e := sdkError(t, err); tea.StringValue(e.Code) != "InvalidTimeStamp.Expired" {
 		t.Error(err)
+	}
+}
+
+func TestSDKSeesLimits(t *testing.T) {
+	t.Parallel()
+	s := newLimitedSystem(t, openapi.LimitsDocumented)
+	list := &sdk.QueryDeviceRequest{ProductKey: tea.String("a1Whatever0")}
+	s.stopped.Store(time.Now().UnixNano())
+	var err error
+	calls := 0
+	for ; err == nil && calls < 100; calls++ {
+		_, err = s.QueryDevice(list)
+	}
+	if e := sdkError(t, err); tea.StringValue(e.Code) != "Throttling.User" || tea.IntValue(e.StatusCode) != 400 || calls != 51 {
+		t.Fatalf("call %d: %v", calls, err)
+	}
+	if _, err := s.QueryProduct(&sdk.QueryProductRequest{ProductKey: tea.String("a1Whatever0")}); err != nil {
+		t.Errorf("another action: %v", err)
+	}
+	if last := s.sink.last(); last["action"] != "QueryProduct" {
+		t.Errorf("audit line %v", last)
+	}
+	s.stopped.Add(int64(time.Second))
+	if _, err := s.QueryDevice(list); err != nil {
+		t.Errorf("a second later: %v", err)
 	}
 }
 

@@ -29,6 +29,7 @@ type parts struct {
 	commander commander
 	sink      sink
 	keys      openapi.Keys
+	limits    openapi.LimitPolicy
 	region    string
 	now       func() time.Time
 	log       *slog.Logger
@@ -60,6 +61,7 @@ func assemble(p parts) http.Handler {
 	return &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
 		Actions:  a.actions(),
+		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,
 	}

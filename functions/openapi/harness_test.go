@@ -37,9 +37,13 @@ type system struct {
 	sink     *fakeSink
 	console  *syncBuffer
 	offset   atomic.Int64 // of the server's clock, nanoseconds
+	stopped  atomic.Int64 // where the server's clock stands, Unix nanoseconds; 0 if it runs
 }
 
-func newSystem(t *testing.T) *system {
+// newSystem is a system without limits: tests call as fast as they can.
+func newSystem(t *testing.T) *system { return newLimitedSystem(t, openapi.LimitsOff) }
+
+func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	t.Helper()
 	keys, err := openapi.ParseKeys(testKeyID + ":" + testSecret)
 	if err != nil {
@@ -49,8 +53,13 @@ func newSystem(t *testing.T) *system {
 	m := s.store
 	server := httptest.NewServer(assemble(parts{
 		tables:    tables{m.Products(), m.Devices(), m.Sessions(), m.Nodes(), m.Properties(), m.Applications()},
-		commander: s.commands, sink: s.sink, keys: keys, region: "cn-shanghai",
-		now: func() time.Time { return time.Now().Add(time.Duration(s.offset.Load())) },
+		commander: s.commands, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
+		now: func() time.Time {
+			if at := s.stopped.Load(); at != 0 {
+				return time.Unix(0, at)
+			}
+			return time.Now().Add(time.Duration(s.offset.Load()))
+		},
 		log: slog.New(slog.NewJSONHandler(s.console, nil)),
 	}))
 	t.Cleanup(server.Close)

@@ -18,9 +18,10 @@ import (
 
 // Config is the function's environment.
 type Config struct {
-	Cloud config.Cloud
-	Store config.Store
-	Keys  openapi.Keys `env:"RELINK_API_KEYS"` // id:secret, several with commas: who may call the API
+	Cloud  config.Cloud
+	Store  config.Store
+	Keys   openapi.Keys        `env:"RELINK_API_KEYS"`                      // id:secret, several with commas: who may call the API
+	Limits openapi.LimitPolicy `env:"RELINK_API_LIMITS,default=documented"` // documented or off: calls per second of one key
 }
 
 func main() { fcrun.Main(newHandler) }
@@ -57,7 +58,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	}
 	api := assemble(parts{
 		tables:    tables{state.Products(), state.Devices(), state.Sessions(), state.Nodes(), state.Properties(), state.Applications()},
-		commander: fcCommander{client}, sink: audit, keys: cfg.Keys, region: cfg.Cloud.Region, now: time.Now, log: log,
+		commander: fcCommander{client}, sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }

@@ -29,6 +29,7 @@ const (
 	CodeTimeout         = "iot.messagebroker.TIMEOUT"
 	CodeRateLimit       = "iot.messagebroker.RateLimit"
 	CodePublishFailed   = "iot.messagebroker.PublishMessageFailed"
+	CodeThrottlingUser  = "Throttling.User" // the caller's limit; Throttling is the platform's
 	codeThrottling      = "Throttling"
 	codeUnavailable     = "ServiceUnavailable"
 	codeInternalFailure = "InternalError"

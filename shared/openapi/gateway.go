@@ -17,6 +17,7 @@ import (
 type Gateway struct {
 	Verifier *Verifier
 	Actions  Table
+	Limits   *Limits // nil: none
 	Now      func() time.Time
 
 	// Observe is told of every call once it is decided and before it is answered: a function freezes after its answer, so this
@@ -70,6 +71,9 @@ func (g *Gateway) call(ctx context.Context, c *Call, r *http.Request) (any, erro
 	a := g.Actions[c.Action]
 	if a == nil {
 		return nil, failNoAction()
+	}
+	if err := g.Limits.take(c.Caller.KeyID, a, c.At); err != nil {
+		return nil, err
 	}
 	for _, name := range a.Required {
 		if !c.Params.hasAny(name) {

@@ -59,7 +59,7 @@ type Handler func(ctx context.Context, c *Call) (any, error)
 type Action struct {
 	Name     string
 	Required []string            // parameters without which the gateway answers Missing…
-	Limit    int                 // documented calls per second and account; 0 if none is documented
+	Limit    int                 // documented calls per second of one access key, see Limits; 0 if none is documented
 	Codes    *Codes              // of the action's group
 	Special  map[iot.Kind]string // codes that differ from the group's
 	Handle   Handler
