@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relink/shared/record"
+	"relink/shared/refusal"
 )
 
 // fill makes the next batch of what is due: first what is held, then what waits in the queue. Nothing overtakes a record of its
@@ -195,7 +196,7 @@ func (l *lane) again(results []record.Result) {
 		t.segment, t.crashed = 0, false
 		t.retries++
 		t.notBefore = now + backoff(t.retries)
-		t.last = fmt.Errorf("function asks for a retry: code %d, %s", results[i].Code, results[i].Reason)
+		t.last = refusal.New(refusal.Cause(results[i].Reason), fmt.Sprintf("function asks for a retry: code %d", results[i].Code))
 		kept = append(kept, *it)
 	}
 	l.f.counters.retries.Add(uint64(len(kept)))

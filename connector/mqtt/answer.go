@@ -8,17 +8,29 @@ import (
 	"relink/shared/refusal"
 )
 
-// Answer writes the replies to a published message, and then its acknowledgement, unless nothing was decided.
+// Answer writes the replies to a published message, and then its acknowledgement. If nothing was decided about a QoS 1 message the
+// connection ends, because a client sends it again only on a new one [MQTT-4.4.0-1].
 func (c *conn) Answer(m *uplink.Message, r record.Result, err error) {
-	if err == nil {
+	switch {
+	case err == nil:
 		for i := range r.Replies {
 			c.reply(m, &r.Replies[i])
 		}
 		if m.QoS == 1 {
-			c.ack(m.PacketID, 0)
+			c.ack(m.PacketID, pubackReason(r))
 		}
+	case m.QoS == 1:
+		c.End(uplink.CauseOf(err), "message "+m.ID+" was not decided: "+err.Error())
 	}
 	<-c.slots
+}
+
+// pubackReason tells a 5.0 device of a message that was put aside; codes of functions are in the reply.
+func pubackReason(r record.Result) byte {
+	if r.Reason == string(refusal.DeadLetter) {
+		return 0x80 // unspecified error
+	}
+	return 0
 }
 
 func (c *conn) reply(m *uplink.Message, r *record.Reply) {

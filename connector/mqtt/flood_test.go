@@ -33,11 +33,9 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 			if err := w.SetWriteDeadline(time.Now().Add(20 * time.Second)); err != nil {
 				t.Fatal(err)
 			}
+			eventually(t, "session", func() bool { return n.Connections() == 1 })
 			for range 1 << 13 {
-				if _, err := w.Write(many); err != nil {
-					break
-				}
-				if n.Connections() == 0 {
+				if _, err := w.Write(many); err != nil || n.Connections() == 0 {
 					break
 				}
 			}

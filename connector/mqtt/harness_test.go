@@ -44,14 +44,15 @@ type fakeCloud struct {
 	disabled map[string]refusal.Cause // device name → why it is refused
 	grant    func(*device.Grant)
 	undecide error // given to done of property posts
-	down     bool  // auth does not answer
+	result   *record.Result
+	down     bool // auth does not answer
 	full     chan struct{}
 }
 
 func (f *fakeCloud) Submit(ctx context.Context, function string, r record.Record, done func(record.Result, error)) error {
 	f.mu.Lock()
 	f.records = append(f.records, r)
-	hold, undecide, down, full := f.hold, f.undecide, f.down, f.full
+	hold, undecide, down, full, result := f.hold, f.undecide, f.down, f.full, f.result
 	f.mu.Unlock()
 	if string(r.Payload) == "boom" {
 		panic("boom")
@@ -72,6 +73,10 @@ func (f *fakeCloud) Submit(ctx context.Context, function string, r record.Record
 		answer := func() {
 			if undecide != nil {
 				done(record.Result{}, undecide)
+				return
+			}
+			if result != nil {
+				done(*result, nil)
 				return
 			}
 			req, _ := alink.Parse(r.Payload)

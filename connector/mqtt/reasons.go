@@ -80,6 +80,10 @@ func disconnectReason(cause refusal.Cause) (byte, bool) {
 		return 0x87, true
 	case refusal.Shutdown:
 		return 0x8b, true
+	case refusal.DeadlineExceeded, refusal.StoreThrottled, refusal.BackendUnavailable:
+		return 0x89, true // server busy; 0x88, server unavailable, is for CONNACK alone [MQTT-3.14.2.1]
+	case refusal.FunctionFailed:
+		return 0x83, true
 	case refusal.QoS2Unsupported:
 		return 0x9b, true
 	case refusal.PayloadTooLarge:

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"relink/connector/dispatch"
 	"relink/connector/mqtt"
 	"relink/connector/session"
+	"relink/shared/record"
 	"relink/shared/refusal"
 )
 
@@ -59,12 +61,66 @@ func TestAcknowledgedOnlyWhenDecided(t *testing.T) {
 	n.cloud.release()
 	w.publish()
 	w.want(0x40, 0, 1)
+}
 
-	n.cloud.set(func() { n.cloud.undecide = errors.New("deadline") })
-	w.send(publishPacket(4, 1, 2, postTopic, `{"id":"2"}`))
-	eventually(t, "the failure in the log", func() bool { _, ok := n.journal.find(session.OpUplink, refusal.FunctionFailed); return ok })
-	w.send([]byte{0xc0, 0})
-	w.want(0xd0)
+// Clients send a message without PUBACK again only on a new connection; so one that was not decided ends the connection.
+func TestUndecidedEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err    error
+		cause  refusal.Cause
+		reason byte
+	}{
+		"function":  {errors.New("no idea"), refusal.FunctionFailed, 0x83},
+		"deadline":  {fmt.Errorf("%w: %w", dispatch.ErrUndecided, errors.New("throttled")), refusal.DeadlineExceeded, 0x89},
+		"throttled": {fmt.Errorf("%w: %w", dispatch.ErrUndecided, refusal.New(refusal.StoreThrottled, "")), refusal.StoreThrottled, 0x89},
+		"closed":    {dispatch.ErrClosed, refusal.Shutdown, 0x8b},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := start(t)
+			n.cloud.set(func() { n.cloud.undecide = c.err })
+			for version, want := range map[byte]string{4: "", 5: string([]byte{0xe0, 2, c.reason, 0})} {
+				w := n.login(t, version, "lamp-001", "")
+				w.send(publishPacket(version, 0, 0, postTopic, `{"id":"1"}`)) // QoS 0 is lost in silence
+				eventually(t, "QoS 0 in the log", func() bool { _, ok := n.journal.find(session.OpUplink, c.cause); return ok })
+				w.send([]byte{0xc0, 0})
+				w.want(0xd0)
+				w.send(publishPacket(version, 1, 2, postTopic, `{"id":"2"}`))
+				if rest := w.closed(); string(rest) != want {
+					t.Errorf("version %d was sent % x, want % x", version, rest, want)
+				}
+				eventually(t, "the end in the log", func() bool { _, ok := n.journal.find(session.OpOffline, c.cause); return ok })
+			}
+		})
+	}
+}
+
+// A message that was put aside is answered, and a 5.0 device is told by its PUBACK too.
+func TestDeadLetterIsAnswered(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	n.cloud.set(func() {
+		n.cloud.result = &record.Result{Code: dispatch.CodeDeadLetter, Reason: dispatch.ReasonDeadLetter}
+	})
+	w := n.login(t, 4, "lamp-001", "")
+	w.send(publishPacket(4, 1, 3, postTopic, `{"id":"5"}`))
+	topic, _, payload := w.publish()
+	if topic != postTopic+"_reply" || !strings.HasPrefix(payload, `{"code":500,"data":{},"id":"5",`) {
+		t.Errorf("reply on %s: %s", topic, payload)
+	}
+	w.want(0x40, 0, 3)
+	five := n.login(t, 5, "lamp-002", "")
+	five.send(publishPacket(5, 1, 4, "/sys/"+pk+"/lamp-002/thing/event/property/post", `{"id":"6"}`))
+	if first, _ := five.receive(); first&0xf0 != 0x30 {
+		t.Errorf("received %#x, want a reply", first)
+	}
+	five.want(0x40, 0, 4, 0x80)
+	five.send(publishPacket(5, 1, 5, "/sys/"+pk+"/lamp-002/thing/event/property/post", `{"id":"7","sys":{"ack":0}}`))
+	five.want(0x40, 0, 5, 0x80)
+	if _, ok := n.journal.find(session.OpUplink, refusal.DeadLetter); !ok {
+		t.Error("not in the log")
+	}
 }
 
 func TestInFlightIsBounded(t *testing.T) {

@@ -5,15 +5,21 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"relink/connector/dispatch"
 	"relink/connector/session"
 	"relink/shared/alink"
+	"relink/shared/fc"
 	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/topic"
 )
+
+// messageInternal is what a device is told with code 500; firmware cuts at quotes and brackets.
+const messageInternal = "server error"
 
 // A Message is one that a device published on a topic that it may publish on.
 type Message struct {
@@ -123,12 +129,12 @@ func answer(m *Message, code int, cause refusal.Cause, message string) record.Re
 // settle passes a result on and notes it.
 func (m *Message) settle(result record.Result, err error) {
 	r := m.router
+	if err == nil && result.Reason == string(refusal.DeadLetter) && len(result.Replies) == 0 { // no function has spoken
+		result.Replies = answer(m, alink.CodeInternal, refusal.DeadLetter, messageInternal).Replies
+	}
 	code, reason := int(result.Code), refusal.Cause(result.Reason)
 	if err != nil {
-		code = alink.CodeInternal
-		if reason = refusal.CauseOf(err); reason == "" {
-			reason = refusal.FunctionFailed
-		}
+		code, reason = alink.CodeInternal, CauseOf(err)
 	}
 	took := max(0, time.Now().UnixMilli()-m.ReceivedAt)
 	r.Meter.Uplink(m.Parsed.Family, reason, time.Duration(took)*time.Millisecond)
@@ -146,6 +152,23 @@ func (m *Message) settle(result record.Result, err error) {
 		}
 	}
 	r.Journal.Record(e)
+}
+
+// CauseOf says why a message was not decided.
+func CauseOf(err error) refusal.Cause {
+	cause := refusal.CauseOf(err)
+	if e, ok := errors.AsType[*fc.Error](err); ok && e.FunctionFailed() {
+		cause = refusal.FunctionFailed
+	}
+	switch {
+	case cause != "":
+		return cause // of the last attempt
+	case errors.Is(err, dispatch.ErrClosed):
+		return refusal.Shutdown
+	case errors.Is(err, dispatch.ErrUndecided):
+		return refusal.DeadlineExceeded
+	}
+	return refusal.FunctionFailed
 }
 
 // Refused notes a message that was not taken because of its topic.
