@@ -114,9 +114,9 @@ func (l *lane) invoke(ctx context.Context) {
 	l.event = record.AppendBatch(l.event[:0], &b)
 
 	// No attempt goes on when all its records have passed their deadlines.
-	limit := min(l.f.timeout, time.Duration(last-start))
+	limit := min(l.f.InvokeTimeout, time.Duration(last-start))
 	ictx, cancel := context.WithTimeout(ctx, limit)
-	res, err := l.d.invoker.Invoke(ictx, l.f.name, l.event)
+	res, err := l.d.invoker.Invoke(ictx, l.f.Function, l.event)
 	late := ictx.Err() != nil && ctx.Err() == nil
 	cancel()
 	if cap(l.event) > keepBytes {

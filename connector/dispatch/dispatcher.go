@@ -25,7 +25,7 @@ import (
 )
 
 // CodeDeadLetter and ReasonDeadLetter are the result of a record that no invocation could digest and that is stored as a dead
-// letter. (Alink, "Error codes": 500, the system failed.)
+// letter. (Alink, "Error codes": 500, the system failed.) Of a private lane it has the same code, and function_failed as its reason.
 const (
 	CodeDeadLetter   = 500
 	ReasonDeadLetter = "dead_letter"
@@ -48,19 +48,22 @@ type Invoker interface {
 
 // A Lane says how one function is fed. Zero values are the defaults.
 type Lane struct {
-	Lanes      int           // invocations at the same time; 4
-	MaxRecords int           // in one batch; 500
-	MaxBytes   int           // in one batch, a larger record goes alone; 4 MB
-	Queue      int           // records that wait, per lane; 1,024
-	Linger     time.Duration // longest time that a record waits for company; 0
-	Deadline   time.Duration // instead of Options.Deadline
+	Function      string        // to invoke, if it is not what the lane is called: what must not wait for other records has lanes of its own
+	Lanes         int           // invocations at the same time; 4
+	MaxRecords    int           // in one batch; 500
+	MaxBytes      int           // in one batch, a larger record goes alone; 4 MB
+	Queue         int           // records that wait, per lane; 1,024
+	Linger        time.Duration // longest time that a record waits for company; 0
+	Deadline      time.Duration // instead of Options.Deadline
+	InvokeTimeout time.Duration // instead of Options.InvokeTimeout
+	Private       bool          // payloads hold passwords: a poisonous record is answered and logged, and never stored
 }
 
 // Options configure a Dispatcher. Invoker and Lanes are required.
 type Options struct {
 	Node          string // the connector's node id; it is in every batch
 	Invoker       Invoker
-	Lanes         map[string]Lane       // by function
+	Lanes         map[string]Lane       // by function, or whatever else Submit calls them
 	DeadLetters   store.DeadLetters     // without it a poisonous record stays undecided
 	Deadline      time.Duration         // from Submit to the last attempt; 60 s
 	InvokeTimeout time.Duration         // of one attempt; half of the deadline
@@ -92,7 +95,6 @@ type Dispatcher struct {
 type function struct {
 	name     string
 	Lane     // with defaults filled in
-	timeout  time.Duration
 	lanes    []*lane
 	reserve  reserve
 	health   health
@@ -124,9 +126,14 @@ func New(o Options) *Dispatcher {
 	d.budget = newBudget(o.MaxBytes/2, d.closing)
 	for name, l := range o.Lanes {
 		f := &function{name: name, Lane: l.withDefaults(o.Deadline), measures: newMeasures(name)}
-		f.timeout = o.InvokeTimeout
-		if f.timeout <= 0 {
-			f.timeout = f.Deadline / 2
+		if f.Function == "" {
+			f.Function = name
+		}
+		if f.InvokeTimeout <= 0 {
+			f.InvokeTimeout = o.InvokeTimeout
+		}
+		if f.InvokeTimeout <= 0 {
+			f.InvokeTimeout = f.Deadline / 2
 		}
 		f.reserve.limit = o.MaxBytes / 2 / int64(len(o.Lanes))
 		for range f.Lanes {

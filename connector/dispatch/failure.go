@@ -11,6 +11,7 @@ import (
 	"relink/shared/fc"
 	"relink/shared/logs"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/store"
 )
 
@@ -237,7 +238,7 @@ func (l *lane) suspect(ctx context.Context, it *item, err error, now int64) bool
 		t.suspectAt = now
 		l.f.health.suspected()
 	}
-	if t.failures >= condemnAfter && l.f.health.condemns(t.suspectAt, now) && l.d.deadLetters != nil {
+	if t.failures >= condemnAfter && l.f.health.condemns(t.suspectAt, now) && (l.d.deadLetters != nil || l.f.Private) {
 		if l.bury(ctx, it, err) {
 			return true
 		}
@@ -251,17 +252,22 @@ func pause(n int) int64 {
 	return int64(suspectPause<<min(n-1, 4)) + rand.Int64N(int64(suspectPause/2))
 }
 
-// bury stores a poisonous record as a dead letter and answers it; it reports whether it could.
+// bury stores a poisonous record as a dead letter, unless it is private, and answers it; it reports whether it could.
 func (l *lane) bury(ctx context.Context, it *item, cause error) bool {
 	ctx, cancel := context.WithTimeout(ctx, deadLetterTimeout)
 	defer cancel()
 	r := &it.rec
 	attrs := []slog.Attr{logs.Device(r.Device), slog.String(logs.FieldMessageID, r.MessageID), slog.String(logs.FieldTopic, r.Topic),
 		slog.Int("attempts", int(r.Attempt)), slog.String("cause", cause.Error())}
+	if l.f.Private {
+		l.log(slog.LevelError, "record given up and not stored, because it may hold a password", attrs...)
+		l.finish(it, record.Result{Code: CodeDeadLetter, Reason: string(refusal.FunctionFailed)}, nil)
+		return true
+	}
 	err := l.d.deadLetters.Put(ctx, &store.DeadLetter{
 		Ref:       r.Device,
 		MessageID: r.MessageID,
-		Function:  l.f.name,
+		Function:  l.f.Function,
 		Topic:     r.Topic,
 		Payload:   r.Payload,
 		Reason:    cause.Error(),

@@ -12,8 +12,12 @@ import (
 	"relink/shared/refusal"
 )
 
-// functionLifecycle is the function that keeps online and offline.
-const functionLifecycle = "lifecycle"
+// functionLifecycle is the function that keeps online and offline. laneLease is where the lease goes: to the same function, by a
+// way on which nothing else waits, because one invocation that hangs must not take a whole node offline.
+const (
+	functionLifecycle = "lifecycle"
+	laneLease         = "lease"
+)
 
 // A Presence tells the platform who is connected here, and that this node lives ("Online and offline"; "Connecting", 6).
 type Presence struct {
@@ -102,7 +106,7 @@ func (p *Presence) Lease(ctx context.Context, until time.Time, sessions int) err
 		return err
 	}
 	answer := make(chan error, 1)
-	err = p.Dispatcher.Submit(ctx, functionLifecycle, record.Record{
+	err = p.Dispatcher.Submit(ctx, laneLease, record.Record{
 		MessageID: p.NextID(at), Topic: device.TopicLease, Payload: payload, ReceivedAt: at,
 	}, func(_ record.Result, err error) { answer <- err })
 	if err != nil {
