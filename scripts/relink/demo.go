@@ -76,8 +76,8 @@ func (a *app) demo() (*demo, error) {
 		}
 		productKey = str(p.ProductKey)
 	}
-	published, err := api.GetThingModelTslPublished(&iotapi.GetThingModelTslPublishedRequest{ProductKey: &productKey})
-	if err := check(published, err); err != nil || !strings.Contains(str(published.Body.Data.TslStr), `"temperature"`) {
+	published, err := patiently(api.GetThingModelTslPublished, &iotapi.GetThingModelTslPublishedRequest{ProductKey: &productKey})
+	if err != nil || !strings.Contains(str(published.Body.Data.TslStr), `"temperature"`) {
 		if err := a.importModel(productKey, demoModel); err != nil {
 			return nil, err
 		}

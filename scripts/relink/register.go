@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,8 +19,8 @@ func (a *app) registerMany(productKey string, count int) ([]load.Device, error) 
 	}
 	var devices []load.Device
 	for len(devices) < count {
-		resp, err := api.BatchRegisterDevice(&iotapi.BatchRegisterDeviceRequest{ProductKey: &productKey, Count: tea.Int32(int32(min(1000, count-len(devices))))})
-		if err := check(resp, err); err != nil {
+		resp, err := patiently(api.BatchRegisterDevice, &iotapi.BatchRegisterDeviceRequest{ProductKey: &productKey, Count: tea.Int32(int32(min(1000, count-len(devices))))})
+		if err != nil {
 			return nil, err
 		}
 		made, err := a.applied(api, productKey, resp.Body.Data.ApplyId)
@@ -37,8 +38,8 @@ func (a *app) registerMany(productKey string, count int) ([]load.Device, error) 
 // applied waits for a batch registration and lists its devices.
 func (a *app) applied(api *iotapi.Client, productKey string, applyID *int64) ([]load.Device, error) {
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		status, err := api.QueryBatchRegisterDeviceStatus(&iotapi.QueryBatchRegisterDeviceStatusRequest{ProductKey: &productKey, ApplyId: applyID})
-		if err := check(status, err); err != nil {
+		status, err := patiently(api.QueryBatchRegisterDeviceStatus, &iotapi.QueryBatchRegisterDeviceStatusRequest{ProductKey: &productKey, ApplyId: applyID})
+		if err != nil {
 			return nil, err
 		}
 		switch s := str(status.Body.Data.Status); {
@@ -55,8 +56,8 @@ func (a *app) applied(api *iotapi.Client, productKey string, applyID *int64) ([]
 func (a *app) appliedPages(api *iotapi.Client, productKey string, applyID *int64) ([]load.Device, error) {
 	var devices []load.Device
 	for page := int32(1); ; page++ {
-		resp, err := api.QueryPageByApplyId(&iotapi.QueryPageByApplyIdRequest{ApplyId: applyID, CurrentPage: &page, PageSize: tea.Int32(50)})
-		if err := check(resp, err); err != nil {
+		resp, err := patiently(api.QueryPageByApplyId, &iotapi.QueryPageByApplyIdRequest{ApplyId: applyID, CurrentPage: &page, PageSize: tea.Int32(50)})
+		if err != nil {
 			return nil, err
 		}
 		for _, d := range resp.Body.ApplyDeviceList.ApplyDeviceInfo {
@@ -68,7 +69,7 @@ func (a *app) appliedPages(api *iotapi.Client, productKey string, applyID *int64
 	}
 }
 
-// fleet finds or makes a product for simulated devices, with at least count devices; it is kept for the next run.
+// fleet finds or makes a product for simulated devices, with its thing model and with at least count devices; it is kept for the next run.
 func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 	api, err := a.api()
 	if err != nil {
@@ -84,17 +85,23 @@ func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 			return nil, err
 		}
 		productKey = str(p.ProductKey)
+	}
+	// A run that was broken off left a product without a thing model: it gets one now.
+	_, err = patiently(api.GetThingModelTslPublished, &iotapi.GetThingModelTslPublishedRequest{ProductKey: &productKey})
+	if _, none := errors.AsType[*refused](err); none {
 		if err := a.importModel(productKey, tsl); err != nil {
 			return nil, err
 		}
 		if err := a.publishModel(productKey, "", "simulated devices"); err != nil {
 			return nil, err
 		}
+	} else if err != nil {
+		return nil, err
 	}
 	var devices []load.Device
 	for page := int32(1); len(devices) < count; page++ {
-		resp, err := api.QueryDevice(&iotapi.QueryDeviceRequest{ProductKey: &productKey, CurrentPage: &page, PageSize: tea.Int32(50)})
-		if err := check(resp, err); err != nil {
+		resp, err := patiently(api.QueryDevice, &iotapi.QueryDeviceRequest{ProductKey: &productKey, CurrentPage: &page, PageSize: tea.Int32(50)})
+		if err != nil {
 			return nil, err
 		}
 		for _, d := range resp.Body.Data.DeviceInfo {
@@ -117,8 +124,8 @@ func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 // productByName answers the key of the product with that name, or nothing.
 func (a *app) productByName(api *iotapi.Client, name string) (string, error) {
 	for page := int32(1); ; page++ {
-		resp, err := api.QueryProductList(&iotapi.QueryProductListRequest{CurrentPage: &page, PageSize: tea.Int32(200)})
-		if err := check(resp, err); err != nil {
+		resp, err := patiently(api.QueryProductList, &iotapi.QueryProductListRequest{CurrentPage: &page, PageSize: tea.Int32(200)})
+		if err != nil {
 			return "", err
 		}
 		for _, p := range resp.Body.Data.List.ProductInfo {
