@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,14 +100,17 @@ func deployEnv(a addresses, k keys) map[string]string {
 		"RELINK_FUNCTION_PREFIX": "relink-",
 		"TABLESTORE_ENDPOINT":    "http://" + a.dial(portTablestore),
 		"TABLESTORE_INSTANCE":    "relink",
-		"OSS_ENDPOINT":           "http://" + a.dial(portOSS),
 		"SLS_ENDPOINT":           slsEndpoint,
 		"SLS_DIAL":               a.dial(portSLS),
 		"SLS_PROJECT":            "relink",
-		"FC_ENDPOINT":            "http://" + a.dial(portFC),
+		"RELINK_FC_ENDPOINT":     "http://" + a.dial(portFC),
 		"RELINK_SECRET_KEY":      k.SecretKey,
 		"RELINK_INTERNAL_KEY":    k.InternalKey,
 		"RELINK_API_KEYS":        k.AccessKeyID + ":" + k.AccessKeySecret,
+		// Tests call as fast as they can; whoever wants to see an application throttled sets documented.
+		"RELINK_API_LIMITS": cmp.Or(os.Getenv("RELINK_API_LIMITS"), "off"),
+		// There is no network but this machine's.
+		"RELINK_VPC_ID": "", "RELINK_VSWITCH_ID": "", "RELINK_SECURITY_GROUP_ID": "",
 	}
 }
 
@@ -123,12 +127,11 @@ func connectorEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_INTERNAL_URL=http://" + a.dial(portInternal),
 		"RELINK_TLS_CERT=" + c.cert,
 		"RELINK_TLS_KEY=" + c.key,
-		"RELINK_FC_ENDPOINT=http://" + a.dial(portFC),
 	}
 	d := deployEnv(a, k)
 	for _, name := range []string{
-		"RELINK_REGION", "RELINK_FUNCTION_PREFIX", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "OSS_ENDPOINT", "SLS_ENDPOINT", "SLS_DIAL",
-		"SLS_PROJECT", "RELINK_SECRET_KEY", "RELINK_INTERNAL_KEY",
+		"RELINK_REGION", "RELINK_FUNCTION_PREFIX", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "SLS_ENDPOINT", "SLS_DIAL",
+		"SLS_PROJECT", "RELINK_FC_ENDPOINT", "RELINK_SECRET_KEY", "RELINK_INTERNAL_KEY",
 	} {
 		env = append(env, fmt.Sprintf("%s=%s", name, d[name]))
 	}

@@ -22,7 +22,7 @@ func TestBootstrap(t *testing.T) {
 	}
 	want := []store.Change{
 		{Table: "session", Action: store.Unchanged},
-		{Table: "node", Action: store.Differs, Detail: "primary key is node 2, declared node 2, more 1; ttl is -1, declared 604800; maxVersions is 1, declared 2; maxVersionOffset is 86400, declared 100"},
+		{Table: "node", Action: store.Differs, Detail: "primary key is node 2, declared node 2, more 1; ttl is 2592000, declared 604800; maxVersions is 1, declared 2; maxVersionOffset is 86400, declared 100"},
 		{Table: "added", Action: store.Created},
 	}
 	if fmt.Sprint(plan) != fmt.Sprint(want) {

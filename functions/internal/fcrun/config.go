@@ -22,7 +22,7 @@ type config struct {
 	Function   string `env:"FC_FUNCTION_NAME"`
 	Instance   string `env:"FC_INSTANCE_ID"`
 
-	Timeout    time.Duration `env:"RELINK_FC_TIMEOUT"`             // deadline of a call whose headers have none; 0 means none
+	Timeout    time.Duration `env:"RELINK_FC_TIMEOUT"`             // of a call, if the service's own is not shorter; 0 means none
 	InvokeLog  bool          `env:"RELINK_FC_INVOKE_LOG"`          // print "FC Invoke Start/End RequestId": two log lines per call
 	Drain      time.Duration `env:"RELINK_FC_DRAIN,default=5s"`    // how long SIGTERM lets calls finish
 	LogLevel   slog.Level    `env:"RELINK_LOG_LEVEL,default=INFO"` // DEBUG, INFO, WARN or ERROR

@@ -65,17 +65,16 @@ func invocationOf(h http.Header) *invocation {
 	}
 }
 
-// deadlineOf says when the service will give the invocation up. The headers are documented for go1 only; a custom
-// runtime that does not get them takes the configured timeout.
-func deadlineOf(h http.Header, now time.Time, configured time.Duration) (time.Time, bool) {
+// deadlineOf says when the invocation is to be over: when the service will give it up, and the configured timeout if that is
+// earlier. The headers are documented for go1 only; a custom runtime that does not get them has the configured timeout alone.
+func deadlineOf(h http.Header, now time.Time, configured time.Duration) (deadline time.Time, ok bool) {
 	if ms, err := strconv.ParseInt(h.Get("X-Fc-Function-Deadline"), 10, 64); err == nil {
-		return time.UnixMilli(ms), true
+		deadline, ok = time.UnixMilli(ms), true
+	} else if s, err := strconv.Atoi(h.Get("X-Fc-Function-Timeout")); err == nil && s > 0 {
+		deadline, ok = now.Add(time.Duration(s)*time.Second), true
 	}
-	if s, err := strconv.Atoi(h.Get("X-Fc-Function-Timeout")); err == nil && s > 0 {
-		return now.Add(time.Duration(s) * time.Second), true
+	if own := now.Add(configured); configured > 0 && (!ok || own.Before(deadline)) {
+		deadline, ok = own, true
 	}
-	if configured > 0 {
-		return now.Add(configured), true
-	}
-	return time.Time{}, false
+	return deadline, ok
 }

@@ -84,6 +84,35 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	for _, c := range []struct {
+		name, header, value string
+		configured, want    time.Duration // after now; 0 for none
+	}{
+		{"none", "", "", 0, 0},
+		{"configured", "", "", 18 * time.Second, 18 * time.Second},
+		{"service_later", "X-Fc-Function-Timeout", "20", 18 * time.Second, 18 * time.Second},
+		{"service_earlier", "X-Fc-Function-Timeout", "5", 18 * time.Second, 5 * time.Second},
+		{"service_instant", "X-Fc-Function-Deadline", "1700000007000", 0, 7 * time.Second},
+		{"nonsense", "X-Fc-Function-Deadline", "soon", 0, 0},
+	} {
+		got, ok := deadlineOf(http.Header{c.header: {c.value}}, now, c.configured)
+		if ok != (c.want > 0) || ok && got.Sub(now) != c.want {
+			t.Errorf("%s: %s, %t", c.name, got.Sub(now), ok)
+		}
+	}
+	s := serve(t, HandlerFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		deadline, _ := ctx.Deadline()
+		return fmt.Append(nil, time.Until(deadline) > 0 && time.Until(deadline) <= time.Minute), nil
+	}), io.Discard)
+	s.Timeout = time.Minute
+	if got, err := s.builtin(t.Context(), nil); err != nil || fmt.Sprintf("%s", got) != "true" {
+		t.Errorf("go1: %s, %v", got, err)
+	}
+}
+
 // webFunction has everything a handler may have.
 type webFunction struct {
 	HandlerFunc

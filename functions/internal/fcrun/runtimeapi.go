@@ -83,6 +83,11 @@ func sdkContext(ctx context.Context) context.Context {
 
 // builtin runs one event of go1: an invocation, or an HTTP-trigger request in its JSON form.
 func (s *server) builtin(ctx context.Context, event []byte) (any, error) {
+	if s.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
+		defer cancel()
+	}
 	if s.web != nil {
 		if ev := webEventOf(event); ev != nil {
 			return s.webEvent(ctx, ev)
