@@ -56,14 +56,15 @@ var key = config.Key{1, 2, 3}
 type node struct {
 	url      string
 	registry *session.Registry
+	drops    *session.Drops
 	client   *api.Client
 }
 
 func start(t *testing.T) *node {
 	t.Helper()
-	n := &node{registry: &session.Registry{}, client: api.NewClient(key)}
+	n := &node{registry: &session.Registry{}, drops: session.NewDrops(time.Minute), client: api.NewClient(key)}
 	s := &downlink.Server{
-		Registry: n.registry, Journal: quiet{}, Logger: slog.New(slog.DiscardHandler), Key: key, Meter: quiet{}, Now: time.Now,
+		Registry: n.registry, Drops: n.drops, Journal: quiet{}, Logger: slog.New(slog.DiscardHandler), Key: key, Meter: quiet{}, Now: time.Now,
 	}
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
@@ -167,6 +168,26 @@ func TestDrop(t *testing.T) {
 		o, err := n.client.Drop(t.Context(), n.url, &x.drop)
 		if err != nil || o.State != x.want || c.cause() != x.cause {
 			t.Errorf("%+v: %+v, %v, ended %q", x.drop, o, err, c.cause())
+		}
+	}
+}
+
+// Who is disabled or deleted while its login is under way has no session yet: it is remembered.
+func TestDropIsRemembered(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	began := time.Now()
+	for name, reason := range map[iot.DeviceName]refusal.Cause{"dn01": refusal.Disabled, "dn02": refusal.Deleted, "dn03": refusal.TakenOver} {
+		d := api.Drop{ProductKey: "pk1", DeviceName: name, Reason: string(reason)}
+		if o, err := n.client.Drop(t.Context(), n.url, &d); err != nil || o.State != api.Offline {
+			t.Errorf("%s: %+v, %v", name, o, err)
+		}
+		want := reason
+		if reason == refusal.TakenOver {
+			want = ""
+		}
+		if got := n.drops.Since(iot.DeviceRef{ProductKey: "pk1", DeviceName: name}, began); got != want {
+			t.Errorf("%s: remembered %q, want %q", reason, got, want)
 		}
 	}
 }

@@ -22,16 +22,20 @@ var reasons = map[string]refusal.Cause{
 
 // drop ends a device's connection, unless its session is newer than what the caller knows.
 func (s *Server) drop(d *downlink.Drop) downlink.Outcome {
-	sess := s.Registry.Get(iot.DeviceRef{ProductKey: d.ProductKey, DeviceName: d.DeviceName})
+	ref := iot.DeviceRef{ProductKey: d.ProductKey, DeviceName: d.DeviceName}
+	cause, ok := reasons[d.Reason]
+	if !ok {
+		cause = refusal.Kicked
+	}
+	if cause == refusal.Disabled || cause == refusal.Deleted {
+		s.Drops.Note(ref, cause, s.Now()) // a login may be under way that read the device before
+	}
+	sess := s.Registry.Get(ref)
 	if sess == nil {
 		return downlink.Outcome{State: downlink.Offline}
 	}
 	if d.Epoch != 0 && sess.Grant.Epoch > d.Epoch {
 		return downlink.Outcome{State: downlink.Offline, Epoch: sess.Grant.Epoch}
-	}
-	cause, ok := reasons[d.Reason]
-	if !ok {
-		cause = refusal.Kicked
 	}
 	sess.End(cause, "")
 	return downlink.Outcome{State: downlink.Dropped, Epoch: sess.Grant.Epoch}

@@ -20,6 +20,7 @@ import (
 // A Server answers the internal API.
 type Server struct {
 	Registry *session.Registry
+	Drops    *session.Drops // of devices that are disabled or deleted; the same that logins ask
 	Journal  session.Journal
 	Logger   *slog.Logger
 	Key      config.Key

@@ -33,8 +33,9 @@ type conn struct {
 	// Written before serve begins, read-only after.
 	version   byte // 3, 4, 5
 	keepAlive time.Duration
-	maxPacket int // that the device takes (5.0)
-	window    int // QoS 1 messages that the device takes before it acknowledges (5.0)
+	maxPacket int       // that the device takes (5.0)
+	window    int       // QoS 1 messages that the device takes before it acknowledges (5.0)
+	began     time.Time // of the login
 	grant     *device.Grant
 	sess      *session.Session
 	will      *will

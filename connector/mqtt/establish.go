@@ -24,6 +24,9 @@ func (s *Server) establish(c *conn) {
 	if !s.registry.Put(c.sess) {
 		c.End(refusal.TakenOver, "a newer connection was faster")
 	}
+	if cause := s.opts.Drops.Since(c.sess.Ref, c.began); cause != "" { // whoever drops it now finds the session
+		c.End(cause, "while it logged in")
+	}
 	s.remember(c)
 	if s.stopping.Load() {
 		c.End(refusal.Shutdown, "")

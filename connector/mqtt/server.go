@@ -39,6 +39,7 @@ type Options struct {
 
 	TLS            *tls.Config         // nil: TLS is refused
 	Budget         *limits.Budget      // of failures; nil: DefaultBudget
+	Drops          *session.Drops      // devices disabled or deleted while they log in; nil: none is noticed
 	Connects       *limits.Connects    // of one device; nil: no limit
 	Node           string              // id of this node
 	Superseded     func(*device.Grant) // tells Grant.Previous to drop its session; must not block; may be nil
