@@ -41,6 +41,7 @@ type connector struct {
 	settings   *settings
 	log        *slog.Logger
 	registry   *session.Registry
+	drops      *session.Drops
 	dispatcher *dispatch.Dispatcher
 	presence   *session.Presence
 	devicelog  *devicelog.Writer
@@ -65,7 +66,7 @@ func (j journal) Record(e session.Event) {
 }
 
 func build(s *settings, log *slog.Logger) (*connector, error) {
-	c := &connector{settings: s, log: log, registry: &session.Registry{}}
+	c := &connector{settings: s, log: log, registry: &session.Registry{}, drops: session.NewDrops(s.LoginTimeout + 5*time.Second)}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	tlsConfig, err := s.loadTLS()
@@ -113,12 +114,13 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	events := journal{c.devicelog}
 	c.presence = &session.Presence{
 		Dispatcher: c.dispatcher, Journal: events, Logger: log, NextID: ids.Next, Node: s.NodeID, URL: s.InternalURL, Now: time.Now,
+		Registry: c.registry,
 	}
 	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log)
 	c.mqtt = mqtt.New(mqtt.Options{
 		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
 		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},
-		TLS:    tlsConfig, Budget: budget, Connects: limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil), Node: s.NodeID, Superseded: c.peers.Superseded,
+		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil), Node: s.NodeID, Superseded: c.peers.Superseded,
 		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
 		SettleTimeout: settleFor,
@@ -130,7 +132,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 
 func (c *connector) internalServer(reg *prometheus.Registry, events session.Journal, meter *ops.Meter) *http.Server {
 	api := &downlink.Server{
-		Registry: c.registry, Journal: events, Logger: c.log, Key: c.settings.InternalKey, Meter: meter, Now: time.Now,
+		Registry: c.registry, Drops: c.drops, Journal: events, Logger: c.log, Key: c.settings.InternalKey, Meter: meter, Now: time.Now,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api.Handler())

@@ -35,12 +35,15 @@ func (l *loginRefused) Unwrap() error { return l.why }
 func (s *Server) login(o *opening, pk packets.Packet) error {
 	c := o.conn
 	c.keepAlive = time.Duration(pk.Connect.Keepalive) * time.Second
+	dev, userErr := sign.ParseUsername(string(pk.Connect.Username)) // first: whoever looks for the device in the log shall find it
 	id, err := sign.ParseClientID(pk.Connect.ClientIdentifier)
-	if err != nil {
-		return err
+	if err == nil {
+		err = userErr
 	}
-	dev, err := sign.ParseUsername(string(pk.Connect.Username))
 	if err != nil {
+		if e, ok := errors.AsType[*refusal.Error](err); ok && userErr == nil {
+			return &loginRefused{why: e, device: dev}
+		}
 		return err
 	}
 	refuse := func(cause refusal.Cause, detail string) error {
@@ -68,6 +71,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		c.window = n
 	}
 	started := s.now()
+	c.began = started
 	login := device.Login{
 		Protocol: "mqtt", Version: c.version, Transport: c.transport, RemoteAddr: c.remote.String(),
 		ClientID: pk.Connect.ClientIdentifier, Username: string(pk.Connect.Username), Password: string(pk.Connect.Password),

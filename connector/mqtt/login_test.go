@@ -10,6 +10,7 @@ import (
 	"relink/connector/mqtt"
 	"relink/connector/session"
 	"relink/shared/device"
+	"relink/shared/iot"
 	"relink/shared/refusal"
 )
 
@@ -195,5 +196,39 @@ func TestDevicesThatPushEachOtherOut(t *testing.T) {
 	n.login(t, 4, "lamp-002", "")
 	if got := len(n.cloud.of("auth/login")); got != 4 {
 		t.Errorf("function auth was asked %d times, want 4", got)
+	}
+}
+
+// A device that is disabled after function auth has read it, and before its session is here, is disconnected at once.
+func TestDisabledWhileItLogsIn(t *testing.T) {
+	t.Parallel()
+	drops := session.NewDrops(time.Minute)
+	n := start(t, func(o *mqtt.Options) { o.Drops = drops })
+	ref := iot.DeviceRef{ProductKey: pk, DeviceName: "lamp-001"}
+	n.cloud.set(func() { n.cloud.grant = func(*device.Grant) { drops.Note(ref, refusal.Disabled, time.Now()) } })
+	w := n.login(t, 5, "lamp-001", "")
+	w.want(0xe0, 0x98, 0)
+	w.closed()
+	eventually(t, "end in the log", func() bool { _, ok := n.journal.find(session.OpOffline, refusal.Disabled); return ok })
+	n.cloud.set(func() { n.cloud.grant = nil })
+	w = n.login(t, 5, "lamp-001", "") // enabled again
+	w.send([]byte{0xc0, 0})
+	w.want(0xd0)
+}
+
+// What is known of a login is in the log, whatever is wrong with it.
+func TestMalformedClientIDOfAKnownDevice(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	_, user, pass := credentials("lamp-001", "")
+	for id, cause := range map[string]refusal.Cause{"lamp": refusal.ClientIDMalformed, strings.Repeat("x", 2000) + "|": refusal.ClientIDTooLong} {
+		w := n.dial(t)
+		w.send(rawConnect(4, 60, id, user, pass))
+		w.want(0x20, 0, 2)
+		w.closed()
+		eventually(t, "refusal in the log", func() bool {
+			e, ok := n.journal.find(session.OpAuth, cause)
+			return ok && e.Device == iot.DeviceRef{ProductKey: pk, DeviceName: "lamp-001"}
+		})
 	}
 }

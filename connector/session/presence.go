@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"relink/shared/device"
+	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/record"
 	"relink/shared/refusal"
@@ -28,14 +31,35 @@ type Presence struct {
 	Node       string
 	URL        string // of the internal API
 	Now        func() time.Time
+	Registry   *Registry // the sessions of this node
+
+	held   atomic.Bool
+	untold untold
 }
+
+// CodeDisabled and CodeDeleted are the function's answers to Online if the device was disabled or deleted after its login had been
+// decided: its session ends, whichever node was told to drop it.
+const (
+	CodeDisabled = 403
+	CodeDeleted  = 404
+)
 
 // Online says that a session is established. It blocks while the queue is full, until ctx ends.
 func (p *Presence) Online(ctx context.Context, s *Session) {
 	at := p.Now().UnixMilli()
-	err := p.tell(ctx, s, device.TopicOnline, device.Online{Epoch: s.Grant.Epoch, Node: p.Node, RemoteAddr: s.RemoteAddr, At: at}, at)
+	online := device.Online{Epoch: s.Grant.Epoch, Node: p.Node, RemoteAddr: s.RemoteAddr, At: at}
+	err := p.tell(ctx, s.Ref, s.Grant.IotID, device.TopicOnline, online, at, func(r record.Result, err error) {
+		switch {
+		case err != nil:
+			p.lost(s.Ref, device.TopicOnline, err)
+		case r.Code == CodeDisabled:
+			s.End(refusal.Disabled, "while it logged in")
+		case r.Code == CodeDeleted:
+			s.End(refusal.Deleted, "while it logged in")
+		}
+	})
 	if err != nil && ctx.Err() == nil { // a session that has ended meanwhile need not be online
-		p.lost(s, device.TopicOnline, err)
+		p.lost(s.Ref, device.TopicOnline, err)
 	}
 	p.Journal.Record(Event{Device: s.Ref, Operation: OpOnline, Code: 200, RemoteAddr: s.RemoteAddr})
 }
@@ -63,39 +87,44 @@ func (p *Presence) Subscribed(ctx context.Context, s *Session, done func(error))
 			err = refusal.New(refusal.Cause(r.Reason), "")
 		}
 		if err != nil {
-			p.lost(s, device.TopicSubscriptions, err)
+			p.lost(s.Ref, device.TopicSubscriptions, err)
 		}
 		done(err)
 	})
 }
 
-// Offline says that a session has ended. It waits a while for room in the queue; the node's lease is the safety net.
+// Offline says that a session has ended. It waits a while for room in the queue. What could not be told is told again later, by
+// KeepLease; when this node dies, the end of its lease tells it.
 func (p *Presence) Offline(s *Session, cause refusal.Cause) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	at := p.Now().UnixMilli()
-	err := p.tell(ctx, s, device.TopicOffline, device.Offline{Epoch: s.Grant.Epoch, Node: p.Node, Reason: string(cause), At: at}, at)
+	p.offline(ctx, s.Ref, &end{s.Grant.IotID, device.Offline{Epoch: s.Grant.Epoch, Node: p.Node, Reason: string(cause), At: at}})
+}
+
+func (p *Presence) offline(ctx context.Context, ref iot.DeviceRef, e *end) {
+	err := p.tell(ctx, ref, e.iotID, device.TopicOffline, e.offline, p.Now().UnixMilli(), func(_ record.Result, err error) {
+		if err != nil {
+			p.keepEnd(ref, e, err)
+		}
+	})
 	if err != nil {
-		p.lost(s, device.TopicOffline, err)
+		p.keepEnd(ref, e, err)
 	}
 }
 
-func (p *Presence) tell(ctx context.Context, s *Session, topic string, what any, at int64) error {
+func (p *Presence) tell(ctx context.Context, ref iot.DeviceRef, iotID iot.IotID, topic string, what any, at int64, done func(record.Result, error)) error {
 	payload, err := json.Marshal(what)
 	if err != nil {
 		return err
 	}
 	return p.Dispatcher.Submit(ctx, functionLifecycle, record.Record{
-		MessageID: p.NextID(at), Device: s.Ref, IotID: s.Grant.IotID, Topic: topic, Payload: payload, ReceivedAt: at,
-	}, func(_ record.Result, err error) {
-		if err != nil {
-			p.lost(s, topic, err)
-		}
-	})
+		MessageID: p.NextID(at), Device: ref, IotID: iotID, Topic: topic, Payload: payload, ReceivedAt: at,
+	}, done)
 }
 
-func (p *Presence) lost(s *Session, topic string, err error) {
-	p.Logger.LogAttrs(context.Background(), slog.LevelWarn, "state of device not told", logs.Device(s.Ref), slog.String(logs.FieldTopic, topic), logs.Err(err))
+func (p *Presence) lost(ref iot.DeviceRef, topic string, err error) {
+	p.Logger.LogAttrs(context.Background(), slog.LevelWarn, "state of device not told", logs.Device(ref), slog.String(logs.FieldTopic, topic), logs.Err(err))
 }
 
 // Lease says that this node lives until a time, or, if that is past, that its sessions are over. It waits for the answer.
@@ -108,7 +137,12 @@ func (p *Presence) Lease(ctx context.Context, until time.Time, sessions int) err
 	answer := make(chan error, 1)
 	err = p.Dispatcher.Submit(ctx, laneLease, record.Record{
 		MessageID: p.NextID(at), Topic: device.TopicLease, Payload: payload, ReceivedAt: at,
-	}, func(_ record.Result, err error) { answer <- err })
+	}, func(r record.Result, err error) {
+		if err == nil && r.Code != 200 {
+			err = refusal.New(refusal.Cause(r.Reason), "function answered code "+strconv.Itoa(int(r.Code)))
+		}
+		answer <- err
+	})
 	if err != nil {
 		return err
 	}
@@ -120,16 +154,31 @@ func (p *Presence) Lease(ctx context.Context, until time.Time, sessions int) err
 	}
 }
 
-// KeepLease renews the lease until ctx ends, every third of its duration.
+// Renew renews the lease, and then tells what could not be told before. It waits for the answer until ctx ends.
+func (p *Presence) Renew(ctx context.Context, duration time.Duration, sessions int) error {
+	if err := p.Lease(ctx, p.Now().Add(duration), sessions); err != nil {
+		return err
+	}
+	p.held.Store(true)
+	p.tellAgain(ctx)
+	return nil
+}
+
+// Held reports whether this node has ever had a lease: before that its sessions are nobody's.
+func (p *Presence) Held() bool { return p.held.Load() }
+
+// KeepLease renews the lease until ctx ends, every third of its duration, and at once if there is none yet.
 func (p *Presence) KeepLease(ctx context.Context, duration time.Duration, sessions func() int) {
 	tick := time.NewTicker(duration / 3)
 	defer tick.Stop()
-	for {
-		call, cancel := context.WithTimeout(ctx, duration/3)
-		if err := p.Lease(call, p.Now().Add(duration), sessions()); err != nil && ctx.Err() == nil {
-			p.Logger.LogAttrs(ctx, slog.LevelWarn, "lease not renewed", logs.Err(err))
+	for due := !p.Held(); ; due = true {
+		if due {
+			call, cancel := context.WithTimeout(ctx, duration/3)
+			if err := p.Renew(call, duration, sessions()); err != nil && ctx.Err() == nil {
+				p.Logger.LogAttrs(ctx, slog.LevelWarn, "lease not renewed", logs.Err(err))
+			}
+			cancel()
 		}
-		cancel()
 		select {
 		case <-ctx.Done():
 			return

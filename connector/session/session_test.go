@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -124,13 +125,23 @@ func TestCall(t *testing.T) {
 type cloud struct {
 	mu      sync.Mutex
 	records []record.Record
+	code    int32            // of online
+	fails   map[string]error // by topic
+	refuses bool
 }
 
 func (c *cloud) Submit(_ context.Context, function string, r record.Record, done func(record.Result, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.refuses {
+		return errors.New("closed")
+	}
 	c.records = append(c.records, r)
-	done(record.Result{Code: 200}, nil)
+	result := record.Result{Code: 200}
+	if r.Topic == device.TopicOnline && c.code != 0 {
+		result.Code = c.code
+	}
+	done(result, c.fails[r.Topic])
 	return nil
 }
 
@@ -163,6 +174,88 @@ func TestPresence(t *testing.T) {
 	}
 	if c.records[0].Device != (iot.DeviceRef{ProductKey: "pk1", DeviceName: "dn01"}) || !c.records[2].Device.IsZero() {
 		t.Errorf("records %+v", c.records)
+	}
+}
+
+// A device that was disabled or deleted between its login and its session is disconnected.
+func TestOnlineRefused(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int32]refusal.Cause{200: "", 403: refusal.Disabled, 404: refusal.Deleted, 500: ""} {
+		c, device := &cloud{code: code}, &conn{}
+		presence(c).Online(t.Context(), session.New(grant(5), device, "", time.Now()))
+		if device.ended != want {
+			t.Errorf("code %d: ended %q, want %q", code, device.ended, want)
+		}
+	}
+}
+
+func presence(c *cloud) *session.Presence {
+	return &session.Presence{
+		Dispatcher: c, Journal: nowhere{}, Logger: slog.New(slog.DiscardHandler), NextID: func(int64) string { return "1" }, Node: "n", Now: time.Now,
+		Registry: &session.Registry{},
+	}
+}
+
+// The end of a session that could not be told is told with the next renewal of the lease, unless a newer session is here.
+func TestOfflineIsToldAgain(t *testing.T) {
+	t.Parallel()
+	c := &cloud{fails: map[string]error{device.TopicOffline: errors.New("undecided")}}
+	p := presence(c)
+	lease := func() {
+		t.Helper()
+		if err := p.Renew(t.Context(), time.Hour, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	of := func(name iot.DeviceName, epoch int64) *session.Session {
+		g := grant(epoch)
+		g.DeviceName = name
+		return session.New(g, &conn{}, "", time.Now())
+	}
+	waiting := func(want int) {
+		t.Helper()
+		if got, forgotten := p.Untold(); got != want || forgotten != 0 {
+			t.Errorf("%d ends wait, %d forgotten, want %d and none", got, forgotten, want)
+		}
+	}
+	p.Offline(of("dn01", 7), refusal.ConnectionClosed)
+	p.Offline(of("dn01", 5), refusal.TakenOver) // older
+	c.refuses = true
+	p.Offline(of("dn02", 1), refusal.ConnectionClosed)
+	c.refuses = false
+	waiting(2)
+	lease()
+	waiting(2) // tried in vain
+	c.fails, c.records = nil, nil
+	p.Registry.Put(of("dn02", 2)) // it is back
+	lease()
+	waiting(0)
+	var told []string
+	for _, r := range c.records {
+		var off device.Offline
+		if err := json.Unmarshal(r.Payload, &off); err != nil {
+			t.Fatal(err)
+		}
+		if r.Topic == device.TopicOffline {
+			told = append(told, fmt.Sprint(r.Device, " ", off.Epoch, " ", off.Reason))
+		}
+	}
+	if want := []string{"pk1/dn01 7 closed"}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+func TestUntoldIsBounded(t *testing.T) {
+	t.Parallel()
+	c := &cloud{refuses: true}
+	p := presence(c)
+	for i := range 50_010 {
+		g := grant(1)
+		g.DeviceName = iot.DeviceName(fmt.Sprint(i))
+		p.Offline(session.New(g, &conn{}, "", time.Now()), refusal.ConnectionClosed)
+	}
+	if waiting, forgotten := p.Untold(); waiting != 50_000 || forgotten != 10 {
+		t.Errorf("%d wait, %d forgotten", waiting, forgotten)
 	}
 }
 
