@@ -107,6 +107,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	})
 	meter := ops.NewMeter(reg, ops.Gauges{
 		Sessions: c.registry.Len, Opening: func() int { return c.mqtt.Opening() }, Sources: budget.Sources,
+		Untold: func() (int, uint64) { return c.presence.Untold() },
 	})
 	node := fnv.New32a()
 	_, _ = node.Write([]byte(s.NodeID)) // never fails
@@ -125,7 +126,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
 		SettleTimeout: settleFor,
 	})
-	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len}
+	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len, Ready: c.presence.Held}
 	c.internal = c.internalServer(reg, events, meter)
 	return c, nil
 }
@@ -144,7 +145,11 @@ func (c *connector) internalServer(reg *prometheus.Registry, events session.Jour
 	}
 }
 
-// start begins everything. The lease is there before the first session can be.
+// firstLease is how long devices wait for the lease, so that a session is not nobody's. Without it they are let in all the same: the
+// lease is tried on, and until it is there the node is not ready for what a load balancer sends.
+const firstLease = 5 * time.Second
+
+// start begins everything: devices last, once this node has its lease.
 func (c *connector) start(ctx context.Context, o *opened) {
 	// What stops in an order of its own must not end with ctx.
 	background := context.WithoutCancel(ctx)
@@ -156,13 +161,18 @@ func (c *connector) start(ctx context.Context, o *opened) {
 			c.log.LogAttrs(background, slog.LevelError, "dispatcher ended", logs.Err(err))
 		}
 	})
-	c.tasks.Go(func() { c.presence.KeepLease(lease, c.settings.Lease, c.registry.Len) })
 	c.tasks.Go(func() { new(ops.Trimmer).Run(others) })
 	c.tasks.Go(func() {
 		if err := c.internal.Serve(o.internal); !errors.Is(err, http.ErrServerClosed) {
 			c.log.LogAttrs(background, slog.LevelError, "internal API ended", logs.Err(err))
 		}
 	})
+	first, cancel := context.WithTimeout(ctx, firstLease)
+	if err := c.presence.Renew(first, c.settings.Lease, 0); err != nil {
+		c.log.LogAttrs(ctx, slog.LevelError, "no lease yet: devices are let in, but count as offline", logs.Err(err))
+	}
+	cancel()
+	c.tasks.Go(func() { c.presence.KeepLease(lease, c.settings.Lease, c.registry.Len) })
 	for _, l := range o.devices {
 		c.mqtt.Serve(l)
 	}

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"sync/atomic"
@@ -16,7 +15,7 @@ type Health struct {
 	Node     string
 	Started  time.Time
 	Sessions func() int
-	Check    func(ctx context.Context) error // nil: nothing to check
+	Ready    func() bool // this node has its lease
 	stopping atomic.Bool
 }
 
@@ -24,14 +23,12 @@ type Health struct {
 func (h *Health) Stop() { h.stopping.Store(true) }
 
 // ServeHTTP answers GET /healthz.
-func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Health) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	status, word := http.StatusOK, "ok"
 	if h.stopping.Load() {
 		status, word = http.StatusServiceUnavailable, "stopping"
-	} else if h.Check != nil {
-		if err := h.Check(r.Context()); err != nil {
-			status, word = http.StatusServiceUnavailable, err.Error()
-		}
+	} else if !h.Ready() {
+		status, word = http.StatusServiceUnavailable, "no lease yet"
 	}
 	body, err := json.Marshal(map[string]any{
 		"status": word, "node": h.Node, "sessions": h.Sessions(), "uptimeSeconds": int64(time.Since(h.Started).Seconds()),

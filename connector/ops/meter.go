@@ -24,6 +24,7 @@ type Meter struct {
 	sent        prometheus.Counter
 	panics      prometheus.Counter
 	downlinks   *prometheus.CounterVec
+	takeovers   *prometheus.CounterVec
 	rejected    *prometheus.CounterVec
 	took        prometheus.Histogram
 	families    [topic.FamilyCount]prometheus.Counter // at hand: a look-up by label for each message would be seen
@@ -32,6 +33,7 @@ type Meter struct {
 // Gauges are read when metrics are.
 type Gauges struct {
 	Sessions, Opening, Sources func() int
+	Untold                     func() (waiting int, forgotten uint64) // ends of sessions that the platform does not know of
 }
 
 // NewMeter registers the connector's metrics.
@@ -53,6 +55,9 @@ func NewMeter(r prometheus.Registerer, g Gauges) *Meter {
 	gauge("sessions", "Sessions of devices.", g.Sessions)
 	gauge("opening", "Connections that have not logged in yet.", g.Opening)
 	gauge("failing_sources", "Source addresses with failures that are not forgiven.", g.Sources)
+	gauge("untold_ends", "Ends of sessions that could not be told yet, so that their devices seem to be online.", func() int { waiting, _ := g.Untold(); return waiting })
+	r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "relink", Subsystem: "connector", Name: "untold_ends_forgotten_total",
+		Help: "Ends of sessions that will not be told, because too many waited."}, func() float64 { _, forgotten := g.Untold(); return float64(forgotten) }))
 	m := &Meter{
 		accepted:    vector("accepted_total", "Connections whose protocol was found out.", "transport"),
 		refused:     vector("refused_total", "Connections that did not become sessions.", "cause"),
@@ -62,6 +67,7 @@ func NewMeter(r prometheus.Registerer, g Gauges) *Meter {
 		sent:        counter("sent_bytes_total", "Bytes written to devices."),
 		panics:      counter("panics_total", "Connections that were closed because the connector failed."),
 		downlinks:   vector("downlinks_total", "Requests of the internal API.", "path", "state"),
+		takeovers:   vector("takeovers_total", "Sessions that another node was to drop because the device connected here.", "outcome"),
 		rejected:    vector("uplinks_rejected_total", "Messages of devices that were not taken, or not wholly.", "cause"),
 		logins: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "relink", Subsystem: "connector", Name: "login_seconds", Help: "Time that auth took, its queue included.",
@@ -110,6 +116,9 @@ func (m *Meter) Panicked() { m.panics.Inc() }
 func (m *Meter) Downlink(path string, state downlink.State) {
 	m.downlinks.WithLabelValues(path, string(state)).Inc()
 }
+
+// Takeover counts a session that another node was to drop: told, failed, or dropped because too many waited.
+func (m *Meter) Takeover(outcome string) { m.takeovers.WithLabelValues(outcome).Inc() }
 
 // Uplink counts a message that was answered.
 func (m *Meter) Uplink(f topic.Family, reason refusal.Cause, took time.Duration) {

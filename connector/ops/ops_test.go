@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -26,7 +25,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
 	n := func() int { return 7 }
-	m := NewMeter(reg, Gauges{Sessions: n, Opening: n, Sources: n})
+	m := NewMeter(reg, Gauges{Sessions: n, Opening: n, Sources: n, Untold: func() (int, uint64) { return 4, 9 }})
 	m.Accepted("tls")
 	m.Refused(refusal.SignMismatch)
 	m.Established(5, time.Millisecond)
@@ -34,6 +33,7 @@ func TestMetrics(t *testing.T) {
 	m.Received(10)
 	m.Sent(20)
 	m.Panicked()
+	m.Takeover("failed")
 	m.Downlink(downlink.PathDrop, downlink.Dropped)
 	for f := range topic.FamilyCount { // also those that no device may publish
 		m.Uplink(f, "", time.Millisecond)
@@ -44,7 +44,8 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`relink_connector_accepted_total{transport="tls"} 1`, `relink_connector_refused_total{cause="sign_mismatch"} 1`,
 		`relink_connector_logins_total{version="5"} 1`, `relink_connector_ended_total{cause="taken_over"} 1`, `relink_connector_sessions 7`,
-		`relink_connector_received_bytes_total 10`, `relink_connector_panics_total 1`, `relink_connector_uplinks_total{family="thing/event/property/post"} 2`,
+		`relink_connector_received_bytes_total 10`, `relink_connector_panics_total 1`, `relink_connector_untold_ends 4`, `relink_connector_untold_ends_forgotten_total 9`, `relink_connector_takeovers_total{outcome="failed"} 1`,
+		`relink_connector_uplinks_total{family="thing/event/property/post"} 2`,
 		`relink_connector_uplinks_rejected_total{cause="other"} 1`, `relink_connector_downlinks_total{path="/v1/drop",state="dropped"} 1`,
 	} {
 		if status != http.StatusOK || !strings.Contains(text, want) {
@@ -55,12 +56,13 @@ func TestMetrics(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	h := &Health{Node: "n1", Started: time.Now(), Sessions: func() int { return 3 }}
-	if status, text := get(h); status != http.StatusOK || !strings.Contains(text, `"sessions":3`) {
+	ready := false
+	h := &Health{Node: "n1", Started: time.Now(), Sessions: func() int { return 3 }, Ready: func() bool { return ready }}
+	if status, text := get(h); status != http.StatusServiceUnavailable || !strings.Contains(text, "no lease yet") {
 		t.Errorf("%d %s", status, text)
 	}
-	h.Check = func(context.Context) error { return errors.New("auth does not answer") }
-	if status, text := get(h); status != http.StatusServiceUnavailable || !strings.Contains(text, "auth does not answer") {
+	ready = true
+	if status, text := get(h); status != http.StatusOK || !strings.Contains(text, `"sessions":3`) {
 		t.Errorf("%d %s", status, text)
 	}
 	h.Stop()

@@ -167,22 +167,29 @@ func (p *Presence) Renew(ctx context.Context, duration time.Duration, sessions i
 // Held reports whether this node has ever had a lease: before that its sessions are nobody's.
 func (p *Presence) Held() bool { return p.held.Load() }
 
-// KeepLease renews the lease until ctx ends, every third of its duration, and at once if there is none yet.
+// KeepLease renews the lease until ctx ends, every third of its duration; while there is none yet, every second.
 func (p *Presence) KeepLease(ctx context.Context, duration time.Duration, sessions func() int) {
-	tick := time.NewTicker(duration / 3)
-	defer tick.Stop()
-	for due := !p.Held(); ; due = true {
-		if due {
-			call, cancel := context.WithTimeout(ctx, duration/3)
-			if err := p.Renew(call, duration, sessions()); err != nil && ctx.Err() == nil {
-				p.Logger.LogAttrs(ctx, slog.LevelWarn, "lease not renewed", logs.Err(err))
-			}
-			cancel()
-		}
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	if p.Held() {
+		pause.Reset(duration / 3)
+	}
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-pause.C:
 		}
+		started := time.Now()
+		call, cancel := context.WithTimeout(ctx, duration/3)
+		if err := p.Renew(call, duration, sessions()); err != nil && ctx.Err() == nil {
+			p.Logger.LogAttrs(ctx, slog.LevelWarn, "lease not renewed", logs.Err(err))
+		}
+		cancel()
+		every := duration / 3
+		if !p.Held() {
+			every = min(every, time.Second)
+		}
+		pause.Reset(max(0, every-time.Since(started)))
 	}
 }

@@ -159,8 +159,10 @@ func TestPresence(t *testing.T) {
 	p.Online(t.Context(), s)
 	p.Offline(s, refusal.KeepAliveExpired)
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	p.KeepLease(ctx, time.Second, func() int { return 3 })
+	if p.Held() {
+		t.Error("a lease out of nothing")
+	}
+	p.KeepLease(ctx, time.Second, func() int { cancel(); return 3 })
 	if len(c.records) != 3 {
 		t.Fatalf("%d records", len(c.records))
 	}
