@@ -11,6 +11,10 @@ import (
 // announce prints what a newcomer needs, and last the line that scripts wait for.
 func (s *stack) announce(d *demo) {
 	a := s.addresses
+	env := "" // what a command of relink needs to find this system
+	if s.env.path != filepath.Join(s.conf.state, "env") {
+		env = " --env " + s.relative(s.env.path)
+	}
 	p := func(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 	p("")
 	p("  MQTT        %s (TLS and WebSocket on the same port too)", a.bind(portMQTT))
@@ -30,10 +34,10 @@ func (s *stack) announce(d *demo) {
 	p("    password       %s", d.Password)
 	p("")
 	p("  post a temperature as the device:")
-	p("    %s", d.RelinkCommand)
+	p("    %s%s", d.RelinkCommand, env)
 	p("    %s", d.MosquittoPub)
 	p("  read it back:")
-	p("    go run ./scripts/relink property get %s %s", d.ProductKey, d.DeviceName)
+	p("    go run ./scripts/relink property get %s %s%s", d.ProductKey, d.DeviceName, env)
 	p("")
 	p("ready in %.1f s; Ctrl-C stops it", time.Since(s.begun).Seconds())
 }

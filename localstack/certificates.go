@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,7 @@ type certificates struct {
 }
 
 // loadCertificates makes, once per data directory, an authority and a server certificate for localhost, 127.0.0.1, ::1 and the
-// extra host. Both have RSA keys and SHA-256 signatures: C device SDKs know nothing else. A server certificate that lacks the
+// host that devices connect to; if that is every address of this machine, for each that it has. Both have RSA keys and SHA-256 signatures: C device SDKs know nothing else. A server certificate that lacks the
 // host or is about to expire is made anew under the same authority.
 func loadCertificates(dir, host string, now time.Time) (certificates, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -43,13 +44,14 @@ func loadCertificates(dir, host string, now time.Time) (certificates, error) {
 		return c, fmt.Errorf("certificate authority in %s: %w", dir, err)
 	}
 	server, _, err := readPair(c.cert, c.key)
-	if err == nil && server.NotAfter.After(now.AddDate(0, 1, 0)) && (net.ParseIP(host) != nil && net.ParseIP(host).IsUnspecified() || server.VerifyHostname(host) == nil) {
+	hosts := hostsOf(host)
+	if err == nil && server.NotAfter.After(now.AddDate(0, 1, 0)) && !slices.ContainsFunc(hosts, func(h string) bool { return server.VerifyHostname(h) != nil }) {
 		return c, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("server certificate in %s: %w", dir, err)
 	}
-	return c, makeServer(c, ca, caKey, host, now)
+	return c, makeServer(c, ca, caKey, hosts, now)
 }
 
 func readPair(certPath, keyPath string) (*x509.Certificate, *rsa.PrivateKey, error) {
@@ -92,7 +94,7 @@ func makeAuthority(certPath, keyPath string, now time.Time) (*x509.Certificate, 
 	return cert, key, errors.Join(writeKey(keyPath, key), writeCert(certPath, der))
 }
 
-func makeServer(c certificates, ca *x509.Certificate, caKey *rsa.PrivateKey, host string, now time.Time) error {
+func makeServer(c certificates, ca *x509.Certificate, caKey *rsa.PrivateKey, hosts []string, now time.Time) error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return err
@@ -104,14 +106,14 @@ func makeServer(c certificates, ca *x509.Certificate, caKey *rsa.PrivateKey, hos
 		NotAfter:           now.AddDate(2, 0, 0),
 		KeyUsage:           x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage:        []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:           []string{"localhost"},
-		IPAddresses:        []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		SignatureAlgorithm: x509.SHA256WithRSA,
 	}
-	if ip := net.ParseIP(host); ip == nil {
-		template.DNSNames = append(template.DNSNames, host)
-	} else if !ip.IsLoopback() && !ip.IsUnspecified() {
-		template.IPAddresses = append(template.IPAddresses, ip)
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, h)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, &key.PublicKey, caKey)
 	if err != nil {
@@ -126,4 +128,25 @@ func writeCert(path string, der []byte) error {
 
 func writeKey(path string, key *rsa.PrivateKey) error {
 	return writeDurably(path, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600)
+}
+
+// hostsOf lists the names and addresses that clients may use.
+func hostsOf(host string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+		if !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+		return hosts
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return hosts // a client that verifies the name of another address will say what is missing
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			hosts = append(hosts, n.IP.String())
+		}
+	}
+	return hosts
 }

@@ -14,7 +14,7 @@ import (
 
 func (s *stack) startConnector(ctx context.Context, group *errgroup.Group) error {
 	env := connectorEnv(s.addresses, s.keys, s.certificates)
-	if err := os.WriteFile(filepath.Join(filepath.Dir(s.env.path), "connector.env"), []byte(strings.Join(env, "\n")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(s.env.connectorPath(), []byte(strings.Join(env, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
 	recent := newTail(20)
@@ -36,8 +36,8 @@ func (s *stack) startConnector(ctx context.Context, group *errgroup.Group) error
 }
 
 // awaitConnector waits until the connector's health endpoint says yes.
-func (s *stack) awaitConnector(ctx context.Context, exited <-chan error, recent *tail) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+func (s *stack) awaitConnector(parent context.Context, exited <-chan error, recent *tail) error {
+	ctx, cancel := context.WithTimeout(parent, 20*time.Second)
 	defer cancel()
 	for {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addresses.dial(portInternal)+"/healthz", nil)
@@ -55,6 +55,9 @@ func (s *stack) awaitConnector(ctx context.Context, exited <-chan error, recent 
 		case err := <-exited:
 			return fmt.Errorf("the connector ended at once (%v): %s", err, recent.last())
 		case <-ctx.Done():
+			if parent.Err() != nil {
+				return parent.Err()
+			}
 			return fmt.Errorf("the connector did not become healthy: %s", recent.last())
 		case <-time.After(10 * time.Millisecond):
 		}

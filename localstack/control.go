@@ -3,12 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"relink/localstack/fc"
 	"relink/localstack/oss"
+	"relink/localstack/serverless"
 	"relink/localstack/sls"
 	"relink/localstack/tablestore"
 )
@@ -99,12 +102,35 @@ func (s *stack) control() http.Handler {
 		answer(w, current)
 	})
 	mux.HandleFunc("POST /kill", func(w http.ResponseWriter, r *http.Request) {
+		if !s.isFunction(r.FormValue("function")) {
+			http.Error(w, fmt.Sprintf("there is no function %q", r.FormValue("function")), http.StatusBadRequest)
+			return
+		}
 		answer(w, map[string]bool{"killed": s.fc.KillInstance(r.FormValue("function"))})
 	})
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"fc": s.fc.Stats(), "tablestore": s.tablestore.Stats(), "sls": s.sls.Stats(), "oss": s.oss.Stats()})
 	})
-	return mux
+	return local(mux)
+}
+
+// local refuses what a web page makes a browser send: requests from another origin, or with the name of another host.
+func local(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if ip := net.ParseIP(host); r.Header.Get("Origin") != "" || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			http.Error(w, "the control API is for this machine's own programs", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func (s *stack) isFunction(name string) bool {
+	return slices.ContainsFunc(s.functions, func(f serverless.Function) bool { return f.Name == name })
 }
 
 func (s *stack) applyFaults(f faultSet) error {
@@ -125,7 +151,15 @@ func (s *stack) applyFaults(f faultSet) error {
 			Functions: x.Functions, Throttle: x.Throttle, Fail: x.Fail, LoseResponse: x.LoseResponse, Delay: time.Duration(x.Delay),
 			ColdStart: time.Duration(x.ColdStart), CrashEvery: map[string]time.Duration{},
 		}
+		for _, name := range x.Functions {
+			if !s.isFunction(name) {
+				return fmt.Errorf("fc: there is no function %q", name)
+			}
+		}
 		for name, every := range x.Crash {
+			if !s.isFunction(name) || every <= 0 {
+				return fmt.Errorf("fc: crash of %q every %s: want a function's name, such as relink-property, and a positive duration", name, time.Duration(every))
+			}
 			functions.CrashEvery[name] = time.Duration(every)
 		}
 	}

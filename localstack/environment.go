@@ -2,11 +2,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // An envFile is the file of KEY=VALUE lines that clients read: DESIGN's list, in its order.
@@ -17,6 +20,39 @@ type envFile struct {
 	lines []string // without RELINK_PIDS
 	pids  string
 }
+
+// place makes the file's directory. If another localstack that runs has written the file, it stays that one's, and this one's goes
+// into its own data directory.
+func (e *envFile) place(data string) error {
+	if info, err := os.Stat(e.path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory: --env-file names a file", e.path)
+	}
+	if owner := runningOwner(e.path); owner != 0 && owner != os.Getpid() {
+		e.path = filepath.Join(data, "env")
+	}
+	return os.MkdirAll(filepath.Dir(e.path), 0o755)
+}
+
+// runningOwner is the process id of the localstack that wrote an env file and still runs; 0 if there is none.
+func runningOwner(path string) int {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	_, pids, _ := strings.Cut(string(text), "\nRELINK_PIDS=")
+	for item := range strings.SplitSeq(strings.TrimSpace(pids), ",") {
+		if p, ok := strings.CutPrefix(item, "localstack="); ok {
+			pid, err := strconv.Atoi(p)
+			if err == nil && pid > 0 && syscall.Kill(pid, 0) == nil {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// connectorPath is where the configuration for further connectors is.
+func (e *envFile) connectorPath() string { return filepath.Join(filepath.Dir(e.path), "connector.env") }
 
 // set replaces all but the process ids.
 func (e *envFile) set(lines []string) error {
@@ -61,7 +97,7 @@ func (e *envFile) remove() error {
 		return nil
 	}
 	e.lines = nil
-	return os.Remove(e.path)
+	return errors.Join(os.Remove(e.path), os.Remove(e.connectorPath()))
 }
 
 // clientEnv is what the file says: addresses, keys, and the certificate authority. What is not served yet is there, empty.

@@ -33,6 +33,9 @@ func loadKeys(dir string) (keys, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return k, err
 	}
+	if _, err := os.Stat(filepath.Join(dir, "tablestore")); err == nil {
+		return k, fmt.Errorf("%s is missing: without it the secrets in this data directory cannot be read", path)
+	}
 	k = keys{
 		AccessKeyID:     "LTAI" + randomHex(8),
 		AccessKeySecret: randomHex(15),

@@ -49,7 +49,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400) // the emulators' live heap is small; the collector would run too often
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	ctx = withParent(ctx)
 	level := slog.LevelError
@@ -71,7 +71,7 @@ func parseFlags(args []string, stderr io.Writer) (configuration, error) {
 	f.StringVar(&c.file, "file", "s.yaml", "deployment description that names the functions")
 	f.StringVar(&c.data, "data", filepath.Join(c.state, "data"), "directory that keeps all state")
 	f.BoolVar(&c.ephemeral, "ephemeral", false, "keep state in a temporary directory that is removed at the end")
-	f.StringVar(&c.envFile, "env-file", filepath.Join(c.state, "env"), "where to write the addresses and keys for clients")
+	f.StringVar(&c.envFile, "env-file", filepath.Join(c.state, "env"), "where to write the addresses and keys for clients; if a running localstack has it, the data directory")
 	f.StringVar(&c.host, "host", "127.0.0.1", "address that devices and applications may connect to; 0.0.0.0 for all")
 	f.IntVar(&c.offset, "port-offset", 0, "added to every port, so that several can run side by side")
 	f.BoolVar(&c.verbose, "verbose", false, "print what the emulators log")
@@ -88,6 +88,8 @@ func parseFlags(args []string, stderr io.Writer) (configuration, error) {
 		return c, err
 	case f.NArg() > 0:
 		return c, fmt.Errorf("unexpected argument %q: flags begin with -", f.Arg(0))
+	case c.data == "" || c.envFile == "" || c.file == "":
+		return c, errors.New("--data, --env-file and --file may not be empty")
 	case c.offset < 0 || c.offset > 55_000:
 		return c, fmt.Errorf("--port-offset %d is not between 0 and 55000", c.offset)
 	case net.ParseIP(c.host) == nil && c.host != "localhost":

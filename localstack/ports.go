@@ -46,9 +46,13 @@ func (a addresses) bind(p port) string {
 	return net.JoinHostPort(host, strconv.Itoa(p.number+a.offset))
 }
 
-// dial is what a client on this machine dials.
+// dial is what a client on this machine dials: 127.0.0.1, unless the port is bound to one other address alone.
 func (a addresses) dial(p port) string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number+a.offset))
+	host := "127.0.0.1"
+	if ip := net.ParseIP(a.host); p.public && ip != nil && !ip.IsUnspecified() {
+		host = a.host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(p.number+a.offset))
 }
 
 // listen opens a port, and explains if it cannot.

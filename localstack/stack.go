@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-
 	"net/http"
 	"os"
 	"path/filepath"
@@ -139,12 +138,16 @@ func (s *stack) prepare(ctx context.Context) error {
 	} else if s.data, err = filepath.Abs(s.conf.data); err != nil {
 		return err
 	}
-	for _, dir := range []string{s.bin, s.data, filepath.Dir(s.env.path)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(s.bin, 0o755); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.data, 0o700); err != nil {
+		return err
 	}
 	if err := s.lock(); err != nil {
+		return err
+	}
+	if err := s.env.place(s.data); err != nil {
 		return err
 	}
 	if s.keys, err = loadKeys(s.data); err != nil {
