@@ -11,6 +11,9 @@ import (
 )
 
 // A Budget lets each source address fail so often and no more. Addresses of IPv6 count per /64. It is safe for concurrent use.
+//
+// Attempts at the same time are not held against each other before they fail: behind one address there may be a thousand honest
+// devices that come back together, and how many strangers can try at once is what Openings bounds.
 type Budget struct {
 	exemptLoopback bool
 	spent          *ledger[netip.Addr]
@@ -53,16 +56,21 @@ func (b *Budget) Sources() int { return b.spent.len() }
 
 // key is what counts as one source; false if it is not counted.
 func (b *Budget) key(addr netip.Addr) (netip.Addr, bool) {
+	source, local := sourceOf(addr)
+	return source, addr.IsValid() && !(b.exemptLoopback && local)
+}
+
+// sourceOf is what counts as one source: an address, or the /64 of an IPv6 address, all of which one subscriber has. local says that
+// it is this machine.
+func sourceOf(addr netip.Addr) (source netip.Addr, local bool) {
 	addr = addr.Unmap().WithZone("")
-	if !addr.IsValid() || b.exemptLoopback && addr.IsLoopback() {
-		return addr, false
-	}
-	if addr.Is6() {
+	local = addr.IsLoopback()
+	if addr.Is6() && !local {
 		if p, err := addr.Prefix(64); err == nil {
-			return p.Addr(), true
+			addr = p.Addr()
 		}
 	}
-	return addr, true
+	return addr, local
 }
 
 // Connects lets each device log in so often and no more ("connect attempts"). Only logins that were granted count, or strangers
@@ -81,12 +89,13 @@ func NewConnects(burst, perMinute, devices int, now func() time.Time) *Connects 
 	return &Connects{spent: newLedger[iot.DeviceRef](burst, perMinute, devices, now)}
 }
 
-// Allows reports whether the device may try.
-func (c *Connects) Allows(dev iot.DeviceRef) bool { return c.spent == nil || c.spent.allows(dev) }
+// Take reports whether the device may try, and counts the attempt until it is given back, so that attempts at the same time do not
+// all see the same room.
+func (c *Connects) Take(dev iot.DeviceRef) bool { return c.spent == nil || c.spent.take(dev) }
 
-// Granted notes that a login of the device was granted.
-func (c *Connects) Granted(dev iot.DeviceRef) {
+// GiveBack says that an attempt that was taken was not granted.
+func (c *Connects) GiveBack(dev iot.DeviceRef) {
 	if c.spent != nil {
-		c.spent.spend(dev)
+		c.spent.giveBack(dev)
 	}
 }

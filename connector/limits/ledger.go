@@ -35,10 +35,43 @@ func (l *ledger[K]) allows(key K) bool {
 	return !ok || l.left(b, l.now().UnixNano())+1 <= l.burst
 }
 
+// take spends if that is allowed, and reports whether it was.
+func (l *ledger[K]) take(key K) bool {
+	now := l.now().UnixNano()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b, ok := l.buckets[key]; ok && l.left(b, now)+1 > l.burst {
+		return false
+	}
+	l.add(key, now)
+	return true
+}
+
+// giveBack undoes a take.
+func (l *ledger[K]) giveBack(key K) {
+	now := l.now().UnixNano()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b, ok := l.buckets[key]
+	if !ok {
+		return
+	}
+	if left := l.left(b, now) - 1; left > 0 {
+		l.buckets[key] = bucket{spent: left, at: max(now, b.at)}
+	} else {
+		delete(l.buckets, key)
+	}
+}
+
 func (l *ledger[K]) spend(key K) {
 	now := l.now().UnixNano()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.add(key, now)
+}
+
+// add needs the lock.
+func (l *ledger[K]) add(key K, now int64) {
 	b, ok := l.buckets[key]
 	if !ok && len(l.buckets) >= l.max {
 		l.forgetOne(now)

@@ -2,6 +2,8 @@ package limits_test
 
 import (
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,19 +98,62 @@ func TestConnects(t *testing.T) {
 	c := limits.NewConnects(5, 5, 10, func() time.Time { return now })
 	one, other := iot.DeviceRef{ProductKey: "p", DeviceName: "1"}, iot.DeviceRef{ProductKey: "p", DeviceName: "2"}
 	for range 5 {
-		if !c.Allows(one) {
+		if !c.Take(one) {
 			t.Fatal("refused within the limit")
 		}
-		c.Granted(one)
 	}
-	if c.Allows(one) || !c.Allows(other) {
+	if c.Take(one) || !c.Take(other) {
 		t.Error("want the sixth refused, and another device let in")
 	}
 	now = now.Add(12 * time.Second)
-	if !c.Allows(one) {
+	if !c.Take(one) {
 		t.Error("not let in after twelve seconds")
 	}
-	if none := limits.NewConnects(0, 0, 0, nil); !none.Allows(one) {
+	if c.Take(one) {
+		t.Error("let in twice after twelve seconds")
+	}
+	c.GiveBack(one) // it was not granted
+	if !c.Take(one) {
+		t.Error("an attempt that was given back counts")
+	}
+	none := limits.NewConnects(0, 0, 0, nil)
+	if none.GiveBack(one); !none.Take(one) {
 		t.Error("refused without a limit")
 	}
+}
+
+// Attempts that are under way together count together.
+func TestConnectsAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	c := limits.NewConnects(5, 1, 10, nil)
+	var taken atomic.Int32
+	var attempts sync.WaitGroup
+	for range 100 {
+		attempts.Go(func() {
+			if c.Take(iot.DeviceRef{ProductKey: "p", DeviceName: "1"}) {
+				taken.Add(1)
+			}
+		})
+	}
+	attempts.Wait()
+	if got := taken.Load(); got != 5 {
+		t.Errorf("%d of 100 attempts were let in, want 5", got)
+	}
+}
+
+func TestOpeningsOfIPv6AndClose(t *testing.T) {
+	t.Parallel()
+	o := limits.NewOpenings(100, 2, true)
+	closed := 0
+	enter := func(a string) *limits.Opening { return o.Enter(addr(a), func() { closed++ }) }
+	one, two := enter("2001:db8::1"), enter("2001:db8::2")
+	if one == nil || two == nil || enter("2001:db8::3") != nil || enter("2001:db8:0:1::1") == nil || enter("::1") == nil {
+		t.Error("want the connections of a /64 to count together, and no others")
+	}
+	o.Leave(one)
+	o.Close()
+	if closed != 3 || o.Len() != 0 || enter("203.0.113.1") != nil {
+		t.Errorf("%d closed, %d left", closed, o.Len())
+	}
+	o.Leave(two)
 }

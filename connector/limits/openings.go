@@ -15,12 +15,13 @@ type Openings struct {
 	first   *Opening // oldest
 	last    *Opening
 	n       int
-	sources map[netip.Addr]int
+	sources map[netip.Addr]int // by sourceOf
+	closed  bool
 }
 
 // An Opening is one connection between accept and login.
 type Opening struct {
-	addr       netip.Addr
+	addr       netip.Addr // sourceOf
 	close      func()
 	prev, next *Opening
 	listed     bool
@@ -32,12 +33,12 @@ func NewOpenings(max, perSource int, exemptLoopback bool) *Openings {
 	return &Openings{max: max, perSource: perSource, exemptLoopback: exemptLoopback, sources: make(map[netip.Addr]int)}
 }
 
-// Enter counts a connection; nil if its source has too many. close is called, without a lock held, if the connection has to make
+// Enter counts a connection; nil if its source has too many, or after Close. close is called, without a lock held, if the connection has to make
 // room for another.
 func (o *Openings) Enter(addr netip.Addr, close func()) *Opening {
-	addr = addr.Unmap().WithZone("")
+	addr, local := sourceOf(addr)
 	o.mu.Lock()
-	if o.sources[addr] >= o.perSource && !(o.exemptLoopback && addr.IsLoopback()) {
+	if o.closed || o.sources[addr] >= o.perSource && !(o.exemptLoopback && local) {
 		o.mu.Unlock()
 		return nil
 	}
@@ -60,6 +61,21 @@ func (o *Openings) Enter(addr netip.Addr, close func()) *Opening {
 		evicted.close()
 	}
 	return c
+}
+
+// Close closes all connections that are counted, and lets no more in.
+func (o *Openings) Close() {
+	o.mu.Lock()
+	o.closed = true
+	var all []*Opening
+	for o.first != nil {
+		all = append(all, o.first)
+		o.remove(o.first)
+	}
+	o.mu.Unlock()
+	for _, c := range all {
+		c.close()
+	}
 }
 
 // Leave says that the connection has logged in or is gone. Leaving twice does no harm.

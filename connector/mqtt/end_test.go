@@ -105,3 +105,28 @@ func TestDropIsQuick(t *testing.T) {
 	w.want(0xe0, 0x98, 0)
 	w.closed()
 }
+
+// Whoever has not logged in does not hold up the end: neither who says nothing, nor who waits for function auth.
+func TestShutdownClosesOpenings(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	n.cloud.set(func() { n.cloud.down = true })
+	idle, half, waiting := n.dial(t), n.dial(t), n.dial(t)
+	half.send(connectPacket(4, "lamp-001", "")[:20])
+	waiting.send(connectPacket(4, "lamp-001", ""))
+	eventually(t, "three openings, one of them at auth", func() bool { return n.Opening() == 3 && len(n.cloud.of(device.TopicLogin)) == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := n.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	for _, w := range []*wire{idle, half, waiting} {
+		w.closed()
+	}
+	if n.Opening() != 0 {
+		t.Errorf("%d openings left", n.Opening())
+	}
+	if _, ok := n.journal.find(session.OpAuth, refusal.NodeStopping); !ok {
+		t.Error("the refused login is not in the log")
+	}
+}

@@ -66,7 +66,11 @@ func (s *Server) open(tc *net.TCPConn) {
 		_ = tc.Close() // wakes whoever reads
 	})
 	if entry == nil {
-		s.turnedAway(remote, refusal.New(refusal.RateLimitedSource, "too many connections without a login"))
+		why := refusal.New(refusal.RateLimitedSource, "too many connections without a login")
+		if s.stopping.Load() {
+			why = refusal.New(refusal.NodeStopping, "")
+		}
+		s.turnedAway(remote, why)
 		_ = tc.Close() // nothing was said yet
 		return
 	}
@@ -207,7 +211,10 @@ const codeSilent = 400
 
 // refused notes why a connection did not become a session.
 func (s *Server) refused(c *conn, err error) {
-	if c.evicted.Load() {
+	switch {
+	case c.evicted.Load() && s.stopping.Load():
+		err = refusal.New(refusal.NodeStopping, "")
+	case c.evicted.Load():
 		err = refusal.New(refusal.NodeFull, "too many connections without a login, and this one was the oldest")
 	}
 	cause := refusal.CauseOf(err)

@@ -57,13 +57,19 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		return refuse(refusal.KeepAliveOutOfRange, strconv.Itoa(int(pk.Connect.Keepalive))+" s")
 	case !s.opts.Budget.Allows(c.remote.Addr()):
 		return refuse(refusal.RateLimitedSource, "")
-	case !s.opts.Connects.Allows(dev):
-		return refuse(refusal.RateLimitedDevice, "")
 	case s.stopping.Load():
 		return refuse(refusal.NodeStopping, "")
 	case s.Connections() >= s.opts.MaxConnections:
 		return refuse(refusal.NodeFull, "")
+	case !s.opts.Connects.Take(dev):
+		return refuse(refusal.RateLimitedDevice, "")
 	}
+	granted := false
+	defer func() {
+		if !granted {
+			s.opts.Connects.GiveBack(dev)
+		}
+	}()
 	c.will = willOf(pk)
 	c.maxPacket = int(pk.Properties.MaximumPacketSize)
 	c.window = noWindow
@@ -78,6 +84,9 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		KeepAlive: pk.Connect.Keepalive, CleanStart: pk.Connect.Clean, Node: s.opts.Node, At: started.UnixMilli(),
 	}
 	result, err := s.ask(dev, &login)
+	if err != nil && s.stopping.Load() {
+		return refuse(refusal.NodeStopping, "")
+	}
 	if err != nil {
 		return refuse(refusal.BackendUnavailable, err.Error())
 	}
@@ -97,7 +106,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		Device: dev, IotID: grant.IotID, Operation: session.OpAuth, Code: 200, RemoteAddr: login.RemoteAddr,
 		LatencyMS: s.now().Sub(started).Milliseconds(), RequestID: result.RequestID,
 	})
-	s.opts.Connects.Granted(dev)
+	granted = true
 	s.meter.Established(c.version, s.now().Sub(started))
 	return nil
 }
@@ -121,7 +130,7 @@ func (s *Server) ask(dev iot.DeviceRef, login *device.Login) (record.Result, err
 	if err != nil {
 		return record.Result{}, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.LoginTimeout)
+	ctx, cancel := context.WithTimeout(s.accepting, s.opts.LoginTimeout)
 	defer cancel()
 	type outcome struct {
 		result record.Result

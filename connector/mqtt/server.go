@@ -118,12 +118,14 @@ type Server struct {
 	now      func() time.Time
 	started  time.Time
 
-	stopping atomic.Bool
-	stop     chan struct{}
-	conns    sync.WaitGroup // connections, opening or established
-	drains   sync.WaitGroup // what writes to those that are slow
-	tasks    sync.WaitGroup // accept loops, sweep
-	flushers sync.WaitGroup
+	stopping  atomic.Bool
+	stop      chan struct{}
+	accepting context.Context // ends with Shutdown: logins are not waited for
+	refuseAll context.CancelFunc
+	conns     sync.WaitGroup // connections, opening or established
+	drains    sync.WaitGroup // what writes to those that are slow
+	tasks     sync.WaitGroup // accept loops, sweep
+	flushers  sync.WaitGroup
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -141,6 +143,7 @@ func New(opts Options) *Server {
 		stop:     make(chan struct{}),
 		live:     make(map[*conn]struct{}),
 	}
+	s.accepting, s.refuseAll = context.WithCancel(context.Background())
 	s.broker = newBroker(s)
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		s.flushers.Go(s.flusher.run)
@@ -201,13 +204,15 @@ func (s *Server) lastWords() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), 2*time.Second)
 }
 
-// Shutdown stops accepting, waits a moment for what was taken from devices to be answered, ends all sessions, and waits until
+// Shutdown stops accepting, closes what has not logged in, waits a moment for what was taken from devices to be answered, ends all sessions, and waits until
 // their ends are told. When ctx ends first it returns the cause, and what is left is cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
 	if !s.stopping.CompareAndSwap(false, true) {
 		return nil
 	}
 	close(s.stop)
+	s.refuseAll()
+	s.openings.Close()
 	s.mu.Lock()
 	for _, l := range s.listeners {
 		_ = l.Close() // it is only closed here
