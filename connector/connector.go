@@ -117,7 +117,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Dispatcher: c.dispatcher, Journal: events, Logger: log, NextID: ids.Next, Node: s.NodeID, URL: s.InternalURL, Now: time.Now,
 		Registry: c.registry,
 	}
-	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log)
+	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log, meter.Takeover)
 	c.mqtt = mqtt.New(mqtt.Options{
 		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
 		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},

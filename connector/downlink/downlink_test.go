@@ -232,7 +232,7 @@ func TestPeers(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	_, c := n.device("dn01", false)
-	p := downlink.NewPeers(n.client, slog.New(slog.DiscardHandler))
+	p := downlink.NewPeers(n.client, slog.New(slog.DiscardHandler), func(string) {})
 	defer p.Close()
 	p.Superseded(&device.Grant{ProductKey: "pk1", DeviceName: "dn01", Epoch: 9, Previous: &device.Owner{Node: "x", URL: n.url, Epoch: 4}})
 	deadline := time.Now().Add(5 * time.Second)

@@ -117,7 +117,7 @@ func (m *Meter) Downlink(path string, state downlink.State) {
 	m.downlinks.WithLabelValues(path, string(state)).Inc()
 }
 
-// Takeover counts a session that another node was to drop: told, failed, or dropped because too many waited.
+// Takeover counts a session that another node was to drop: told, failed, or overflow, because too many waited.
 func (m *Meter) Takeover(outcome string) { m.takeovers.WithLabelValues(outcome).Inc() }
 
 // Uplink counts a message that was answered.
