@@ -64,7 +64,8 @@ type Options struct {
 	Node          string     // the connector's node id; in every row
 
 	// Success says which successes are written: "all", "none", or "auto" (also if empty): up to 200 a second all, and above that
-	// one of N, with N in the field `sampled`. Failures are always written, up to 2,000 a second, above that sampled likewise.
+	// one of N, with N in the field `sampled`. Failures are always written, up to 2,000 a second, above that sampled likewise; those
+	// of who is over a limit up to 10 a second.
 	Success string
 
 	Registerer prometheus.Registerer // nothing is registered without; New panics if the names are taken
@@ -96,6 +97,7 @@ type Writer struct {
 	closed    bool
 	sampler   sampler       // of successes
 	refusals  sampler       // of failures
+	limited   sampler       // of those for which a limit was exceeded
 	successes []Entry       // at most maxSuccesses; a row that finds no room is dropped
 	failures  []Entry       // at most maxFailures; the same
 	spare     [2][]Entry    // buffers of the flusher, when it is not writing
@@ -149,6 +151,7 @@ func New(o Options) (*Writer, error) {
 		stop:     make(chan struct{}),
 		finished: make(chan struct{}),
 		refusals: sampler{limit: failuresPerSecond},
+		limited:  sampler{limit: limitedPerSecond},
 	}
 	switch o.Success {
 	case "", "auto":
@@ -177,6 +180,9 @@ func New(o Options) (*Writer, error) {
 	go w.flush()
 	return w, nil
 }
+
+// limitedPrefix begins the reasons of those who are over a limit (package refusal: rate_limited_source, …_device, …_messages).
+const limitedPrefix = "rate_limited_"
 
 const requestTimeout = 10 * time.Second
 
@@ -213,6 +219,9 @@ func (w *Writer) Log(e Entry) {
 	buffer, room, sampler, dropped := &w.successes, maxSuccesses, &w.sampler, &w.counts.droppedSuccesses
 	if e.failed() {
 		buffer, room, sampler, dropped = &w.failures, maxFailures, &w.refusals, &w.counts.droppedFailures
+	}
+	if strings.HasPrefix(e.Reason, limitedPrefix) {
+		sampler = &w.limited
 	}
 	keep, one := sampler.keep(e.At)
 	switch {

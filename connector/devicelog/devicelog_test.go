@@ -141,6 +141,26 @@ func TestCloseFlushesAll(t *testing.T) {
 }
 
 // TestTroubles: what the service cannot take now is sent again; a logstore that is made later has all rows.
+// Rows of those who are over a limit are of a flood: a few stand for all, and crowd out nothing.
+func TestOverALimit(t *testing.T) {
+	t.Parallel()
+	in, client := service(t)
+	logstore(t, client)
+	w := writer(t, in, nil)
+	at := time.Now().UnixMilli()
+	for range 3000 {
+		w.Log(devicelog.Entry{At: at, Operation: "auth", Code: 400, Reason: "rate_limited_source"})
+	}
+	w.Log(devicelog.Entry{At: at, Operation: "auth", Code: 4, Reason: "sign_mismatch"})
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.Stats(); s.Written > 320 || s.Written < 12 || s.SampledOut+s.Written != 3001 {
+		t.Errorf("%+v", s)
+	}
+	rows(t, client, "sign_mismatch", 1)
+}
+
 func TestTroubles(t *testing.T) {
 	t.Parallel()
 	in, client := service(t)

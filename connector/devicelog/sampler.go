@@ -1,10 +1,12 @@
 package devicelog
 
 // successesPerSecond is up to where "auto" writes every success. failuresPerSecond is up to where every failure is written: an
-// attacker without credentials must not be able to fill the logstore at the owner's cost.
+// attacker without credentials must not be able to fill the logstore at the owner's cost. limitedPerSecond is the same for rows that
+// say that somebody is over a limit: they are of a flood, and all alike.
 const (
 	successesPerSecond = 200
 	failuresPerSecond  = 2000
+	limitedPerSecond   = 10
 )
 
 // A sampler decides which rows of one kind are written. The zero value keeps all.

@@ -58,6 +58,9 @@ func (c *conn) unsubscribe(body []byte) error {
 		code := byte(0x11) // no subscription existed
 		if i < maxPerPacket && c.sess.Unsubscribe(string(f.text)) {
 			code = 0
+			c.srv.journal.Record(session.Event{ // why something is not delivered any more is asked for, even after years
+				Device: c.sess.Ref, Operation: session.OpUnsubscribe, Topic: string(f.text[:min(len(f.text), 256)]), Code: 200, RemoteAddr: c.remote.String(),
+			})
 		}
 		if c.version == 5 {
 			codes = append(codes, code)

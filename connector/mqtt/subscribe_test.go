@@ -91,6 +91,9 @@ func TestMute(t *testing.T) {
 	post := func(id byte) { w.send(publishPacket(4, 1, uint16(id), postTopic, `{"id":"1"}`)) }
 	w.send(unsubscribePacket(1, filter))
 	w.want(0xb0, 0, 1)
+	if e, ok := n.journal.find(session.OpUnsubscribe, ""); !ok || e.Topic != filter || e.Code != 200 {
+		t.Errorf("in the log: %+v", e)
+	}
 	post(1)
 	w.want(0x40, 0, 1) // no reply
 	w.send(subscribePacket(4, 2, 0, filter))

@@ -71,19 +71,3 @@ func (r *Registry) Get(ref iot.DeviceRef) *Session {
 
 // Len is the number of sessions.
 func (r *Registry) Len() int { return int(r.n.Load()) }
-
-// EndAll ends every session.
-func (r *Registry) EndAll(cause refusal.Cause) {
-	for i := range r.shards {
-		sh := &r.shards[i]
-		sh.mu.RLock()
-		all := make([]*Session, 0, len(sh.sessions))
-		for _, s := range sh.sessions {
-			all = append(all, s)
-		}
-		sh.mu.RUnlock()
-		for _, s := range all {
-			s.End(cause, "")
-		}
-	}
-}
