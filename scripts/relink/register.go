@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -87,27 +87,31 @@ func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 		productKey = str(p.ProductKey)
 	}
 	// A run that was broken off left a product without a thing model: it gets one now.
-	_, err = patiently(api.GetThingModelTslPublished, &iotapi.GetThingModelTslPublishedRequest{ProductKey: &productKey})
-	if _, none := errors.AsType[*refused](err); none {
+	published, err := patiently(api.GetThingModelTslPublished, &iotapi.GetThingModelTslPublishedRequest{ProductKey: &productKey})
+	if err != nil {
+		return nil, err
+	}
+	if none, err := emptyModel(str(published.Body.Data.TslStr)); err != nil {
+		return nil, err
+	} else if none {
 		if err := a.importModel(productKey, tsl); err != nil {
 			return nil, err
 		}
 		if err := a.publishModel(productKey, "", "simulated devices"); err != nil {
 			return nil, err
 		}
-	} else if err != nil {
-		return nil, err
 	}
 	var devices []load.Device
+	var next *string // page numbers alone reach 10,000 devices
 	for page := int32(1); len(devices) < count; page++ {
-		resp, err := patiently(api.QueryDevice, &iotapi.QueryDeviceRequest{ProductKey: &productKey, CurrentPage: &page, PageSize: tea.Int32(50)})
+		resp, err := patiently(api.QueryDevice, &iotapi.QueryDeviceRequest{ProductKey: &productKey, CurrentPage: &page, PageSize: tea.Int32(50), NextToken: next})
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range resp.Body.Data.DeviceInfo {
 			devices = append(devices, load.Device{ProductKey: productKey, DeviceName: str(d.DeviceName), DeviceSecret: str(d.DeviceSecret)})
 		}
-		if page >= tea.Int32Value(resp.Body.PageCount) {
+		if next = resp.Body.NextToken; str(next) == "" {
 			break
 		}
 	}
@@ -119,6 +123,18 @@ func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 		devices = append(devices, more...)
 	}
 	return devices[:count], nil
+}
+
+// emptyModel reports whether a TSL has no feature: that is what a product without a published model answers.
+func emptyModel(tsl string) (bool, error) {
+	var m struct{ Properties, Events, Services []json.RawMessage }
+	if tsl == "" {
+		return true, nil
+	}
+	if err := json.Unmarshal([]byte(tsl), &m); err != nil {
+		return false, fmt.Errorf("the published TSL is not understood: %w", err)
+	}
+	return len(m.Properties)+len(m.Events)+len(m.Services) == 0, nil
 }
 
 // productByName answers the key of the product with that name, or nothing.
