@@ -10,8 +10,10 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	openapi "github.com/alibabacloud-go/darabonba-openapi/v2/utils"
 	iotapi "github.com/alibabacloud-go/iot-20180120/v6/client"
@@ -145,10 +147,29 @@ func row(w io.Writer, cells ...any) {
 		if i > 0 {
 			fmt.Fprint(w, "\t")
 		}
-		fmt.Fprint(w, c)
+		fmt.Fprint(w, printable(fmt.Sprint(c)))
 	}
 	fmt.Fprintln(w)
 }
+
+// printable escapes what would steer a terminal or break a line: texts come from devices and from other people.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, steers) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if steers(r) {
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func steers(r rune) bool { return !unicode.IsPrint(r) && r != ' ' }
 
 func str(p *string) string { return tea.StringValue(p) }
 

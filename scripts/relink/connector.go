@@ -34,6 +34,12 @@ either; commands find them through Tablestore. It runs until it is stopped.`,
 		Example: `  relink connector --port-offset 100      # MQTT on 1983`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if offset < 1 || offset > 50_000 {
+				return fmt.Errorf("--port-offset is 1 to 50000, not %d", offset)
+			}
+			if configuration == "" {
+				configuration = filepath.Join(filepath.Dir(a.envFile), "connector.env")
+			}
 			var first environment
 			if err := first.load(configuration); err != nil {
 				return err
@@ -78,6 +84,6 @@ either; commands find them through Tablestore. It runs until it is stopped.`,
 	}
 	c.Flags().IntVar(&offset, "port-offset", 100, "added to each port of the first connector")
 	c.Flags().StringVar(&binary, "binary", ".localstack/bin/connector", "the connector's executable")
-	c.Flags().StringVar(&configuration, "config", ".localstack/connector.env", "the configuration that localstack wrote")
+	c.Flags().StringVar(&configuration, "config", "", "the configuration that localstack wrote; connector.env beside the file of --env if absent")
 	return c
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	c := &cobra.Command{Use: "device", Short: "Register, list, show, disable and delete devices"}
+	c := group("device", "Register, list, show, disable and delete devices")
 	c.AddCommand(a.deviceCreate(), a.deviceList(), a.deviceShow(), a.deviceDisable(), a.deviceEnable(), a.deviceDelete())
 	return c
 }
@@ -24,7 +24,10 @@ func (a *app) deviceCreate() *cobra.Command {
   relink device create a1B2c3D4e5F --count 1000`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if count > 0 {
+			if cmd.Flags().Changed("count") {
+				if count < 1 || count > 10_000 {
+					return fmt.Errorf("--count is 1 to 10000, not %d", count)
+				}
 				if len(args) == 2 {
 					return fmt.Errorf("--count gives random names: leave DEVICE_NAME out")
 				}

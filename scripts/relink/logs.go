@@ -64,9 +64,8 @@ func (a *app) logsCommand() *cobra.Command {
 					return err
 				}
 				lines = more
-			} else {
-				reverse(lines)
 			}
+			sort.SliceStable(lines, func(i, j int) bool { return lineTime(lines[i]) < lineTime(lines[j]) })
 			return a.print(cmd, lines, func(w io.Writer) { writeLines(w, lines) })
 		},
 	}
@@ -129,7 +128,6 @@ func messageWay(client sls.ClientInterface, project string, lines []map[string]s
 			return nil, err
 		}
 	}
-	sort.SliceStable(lines, func(i, j int) bool { return lineTime(lines[i]) < lineTime(lines[j]) })
 	return lines, nil
 }
 
@@ -139,12 +137,6 @@ func lineTime(l map[string]string) string {
 		return at
 	}
 	return l["__time__"] + "000"
-}
-
-func reverse[T any](s []T) {
-	for i, j := 0, len(s)-1; i < j; i, j = i+1, j-1 {
-		s[i], s[j] = s[j], s[i]
-	}
 }
 
 // writeLines prints each line as its time and its fields, the telling ones first.
@@ -162,7 +154,7 @@ func writeLines(w io.Writer, lines []map[string]string) {
 		b.WriteString(clock(lineTime(l)))
 		write := func(field string) {
 			if v := l[field]; v != "" {
-				fmt.Fprintf(&b, " %s=%s", field, quoteIfNeeded(v))
+				fmt.Fprintf(&b, " %s=%s", field, quoteIfNeeded(printable(v)))
 			}
 		}
 		for _, f := range first {

@@ -65,3 +65,19 @@ that localstack writes (--env).`,
 	)
 	return root
 }
+
+// group makes a command that only has subcommands: without one, or with a word that is none, it says so and fails.
+func group(name, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: short,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s has no command %q: see relink %s --help", name, args[0], name)
+			}
+			if err := cmd.Help(); err != nil {
+				return err
+			}
+			return fmt.Errorf("%s wants one of its commands", name)
+		},
+	}
+}

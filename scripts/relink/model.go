@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) modelCommand() *cobra.Command {
-	c := &cobra.Command{Use: "thing-model", Short: "Show, add to, import and publish a product's thing model"}
+	c := group("thing-model", "Show, add to, import and publish a product's thing model")
 	c.AddCommand(a.modelShow(), a.modelAdd(), a.modelImport(), a.modelPublish())
 	return c
 }

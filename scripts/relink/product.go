@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) productCommand() *cobra.Command {
-	c := &cobra.Command{Use: "product", Short: "Create, list, show and delete products"}
+	c := group("product", "Create, list, show and delete products")
 	c.AddCommand(a.productCreate(), a.productList(), a.productShow(), a.productDelete())
 	return c
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) propertyCommand() *cobra.Command {
-	c := &cobra.Command{Use: "property", Short: "Read, set and (as a device) post properties"}
+	c := group("property", "Read, set and (as a device) post properties")
 	c.AddCommand(a.propertyGet(), a.propertyHistory(), a.propertySet(), a.propertyPost())
 	return c
 }
@@ -145,11 +145,32 @@ The device secret is asked from the platform unless --secret gives it. A connect
 			if err != nil {
 				return err
 			}
-			return a.print(cmd, json.RawMessage(reply), func(w io.Writer) { row(w, string(reply)) })
+			if err := a.print(cmd, json.RawMessage(reply), func(w io.Writer) { row(w, string(reply)) }); err != nil {
+				return err
+			}
+			return judge(reply)
 		},
 	}
 	c.Flags().StringVar(&secret, "secret", "", "device secret")
 	return c
+}
+
+// judge makes an error of a reply that did not take all of a post.
+func judge(reply []byte) error {
+	var r struct {
+		Code    int               `json:"code"`
+		Message string            `json:"message"`
+		Data    map[string]string `json:"data"`
+	}
+	switch err := json.Unmarshal(reply, &r); {
+	case err != nil:
+		return fmt.Errorf("the reply is not understood: %w", err)
+	case r.Code != 200:
+		return fmt.Errorf("the post was refused with code %d: %s", r.Code, r.Message)
+	case len(r.Data) > 0:
+		return fmt.Errorf("%d properties of the post were refused", len(r.Data))
+	}
+	return nil
 }
 
 func (a *app) deviceSecret(productKey, deviceName string) (string, error) {
@@ -167,12 +188,17 @@ func (a *app) deviceSecret(productKey, deviceName string) (string, error) {
 // assignments makes a JSON object of name=value pairs; what is not JSON is a string.
 func assignments(pairs []string) (string, error) {
 	var b strings.Builder
+	seen := map[string]bool{}
 	b.WriteByte('{')
 	for i, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
 			return "", fmt.Errorf("%q is not IDENTIFIER=VALUE", pair)
 		}
+		if seen[name] {
+			return "", fmt.Errorf("%s is given twice", name)
+		}
+		seen[name] = true
 		if !json.Valid([]byte(value)) {
 			quoted, err := json.Marshal(value)
 			if err != nil {

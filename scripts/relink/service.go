@@ -8,7 +8,7 @@ import (
 )
 
 func (a *app) serviceCommand() *cobra.Command {
-	c := &cobra.Command{Use: "service", Short: "Call services of a device"}
+	c := group("service", "Call services of a device")
 	c.AddCommand(a.serviceInvoke())
 	return c
 }

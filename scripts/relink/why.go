@@ -20,6 +20,7 @@ type finding struct {
 	Cause     string `json:"cause"`
 	Code      string `json:"code"`
 	What      string `json:"what"`
+	Topic     string `json:"topic,omitempty"`
 	Detail    string `json:"detail,omitempty"`
 	Signed    string `json:"signed,omitempty"`
 	From      string `json:"from,omitempty"`
@@ -61,11 +62,10 @@ server signed where a signature was wrong, and what to do.`,
 						fmt.Fprintf(w, "  (%d times)", f.Times)
 					}
 					fmt.Fprintf(w, "\n  what happened   %s\n", f.What)
-					if f.Detail != "" {
-						fmt.Fprintf(w, "  detail          %s\n", f.Detail)
-					}
-					if f.Signed != "" {
-						fmt.Fprintf(w, "  server signed   %s\n", f.Signed)
+					for _, x := range [][2]string{{"topic", f.Topic}, {"detail", f.Detail}, {"server signed", f.Signed}} {
+						if x[1] != "" {
+							fmt.Fprintf(w, "  %-15s %s\n", x[0], printable(x[1]))
+						}
 					}
 					if f.From != "" {
 						fmt.Fprintf(w, "  from            %s\n", f.From)
@@ -79,23 +79,23 @@ server signed where a signature was wrong, and what to do.`,
 	return c
 }
 
-// explainLines groups refusals by operation, cause and detail, newest first.
+// explainLines groups refusals by operation, cause, topic and detail, newest first.
 func explainLines(lines []map[string]string) []finding {
 	findings := []finding{}
-	index := map[[3]string]int{}
+	index := map[[4]string]int{}
 	for _, l := range lines {
 		cause := l[logs.FieldReason]
 		if cause == "" {
 			continue // a success with a code of its own
 		}
-		key := [3]string{l[logs.FieldOperation], cause, l[logs.FieldDetail]}
+		key := [4]string{l[logs.FieldOperation], cause, l[logs.FieldTopic], l[logs.FieldDetail]}
 		if i, ok := index[key]; ok {
 			findings[i].Times++
 			continue
 		}
 		f := finding{
 			Last: clock(lineTime(l)), Times: 1, Operation: l[logs.FieldOperation], Cause: cause, Code: l[logs.FieldCode],
-			Detail: l[logs.FieldDetail], Signed: l[logs.FieldSigned], From: l[logs.FieldRemote],
+			Topic: l[logs.FieldTopic], Detail: l[logs.FieldDetail], Signed: l[logs.FieldSigned], From: l[logs.FieldRemote],
 			What: "the platform gave no explanation for this cause", Cure: "look at the whole line: relink logs --device",
 		}
 		if e, ok := refusal.Explain(refusal.Cause(cause)); ok {
