@@ -11,7 +11,7 @@ import (
 
 // ntp answers a device that asks for the time ("NTP"): all three as JSON strings, the device's own time as it was sent. Nothing
 // is stored, so no function is needed.
-func ntp(m *Message, now time.Time) record.Result {
+func ntp(m *Message) record.Result {
 	sent := []byte(`"0"`)
 	strict, err := alink.Normalize(m.Payload)
 	if err != nil {
@@ -27,7 +27,7 @@ func ntp(m *Message, now time.Time) record.Result {
 	payload = append(payload, `,"serverRecvTime":"`...)
 	payload = strconv.AppendInt(payload, m.ReceivedAt, 10)
 	payload = append(payload, `","serverSendTime":"`...)
-	payload = strconv.AppendInt(payload, now.UnixMilli(), 10)
+	payload = strconv.AppendInt(payload, time.Now().UnixMilli(), 10)
 	payload = append(payload, `"}`...)
 	return record.Result{Code: alink.CodeOK, Replies: []record.Reply{{Topic: m.Parsed.ReplyTopic(m.Topic), Payload: payload}}}
 }

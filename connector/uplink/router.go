@@ -61,7 +61,7 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 	m.router = r
 	m.ID = r.IDs.Next(m.ReceivedAt)
 	family := m.Parsed.Family
-	if function := family.Function(); family.Status() == topic.Done && function != "" && !settledHere(family) {
+	if function := family.Function(); function != "" && family.Status() == topic.Done && !settledHere(family) {
 		s := m.Session
 		return r.Dispatcher.Submit(ctx, function, record.Record{
 			MessageID: m.ID, Device: s.Ref, IotID: s.Grant.IotID, Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, ReceivedAt: m.ReceivedAt,
@@ -80,25 +80,42 @@ func settledHere(f topic.Family) bool {
 	return false
 }
 
-// decide answers what no function serves.
+// decide answers what no function serves, as the topic table says.
 func (r *Router) decide(m *Message) record.Result {
 	family := m.Parsed.Family
-	switch {
-	case m.Parsed.IsRRPCResponse():
-		if m.Session.Answer(m.Parsed.Name, m.Payload) {
-			return record.Result{Code: alink.CodeOK}
+	switch family.Status() {
+	case topic.Done:
+		if serve := here[family]; serve != nil {
+			return serve(m)
 		}
-		return record.Result{Code: alink.CodeFailed, Reason: string(refusal.RRPCUnexpected)}
-	case settledHere(family) || family == topic.BootReply:
-		return record.Result{Code: alink.CodeOK}
-	case family == topic.NTPRequest:
-		return ntp(m, time.Now())
-	case family.Status() == topic.Acknowledged:
+	case topic.Acknowledged:
 		return answer(m, alink.CodeOK, "", alink.MessageOK)
-	case family == topic.UnknownSystem:
+	}
+	if family == topic.UnknownSystem {
 		return answer(m, alink.CodeTopic, refusal.UnknownTopic, alink.MessageTopic)
 	}
 	return answer(m, alink.CodeMethodNotDefined, refusal.NotYetSupported, alink.MessageNotSupported)
+}
+
+// here are the families that are served without a function: those for which the table names none, and those settledHere.
+var here = map[topic.Family]func(*Message) record.Result{
+	topic.NTPRequest:       ntp,
+	topic.RRPCResponse:     called,
+	topic.ExtRRPC:          called,
+	topic.Custom:           accepted,
+	topic.PropertySetReply: accepted,
+	topic.PropertyGetReply: accepted,
+	topic.ServiceReply:     accepted,
+}
+
+func accepted(*Message) record.Result { return record.Result{Code: alink.CodeOK} }
+
+// called gives an answer to the synchronous call that waits for it.
+func called(m *Message) record.Result {
+	if m.Session.Answer(m.Parsed.Name, m.Payload) {
+		return record.Result{Code: alink.CodeOK}
+	}
+	return record.Result{Code: alink.CodeFailed, Reason: string(refusal.RRPCUnexpected)}
 }
 
 // answer replies to an Alink request, even to one that cannot be read ("Interoperability rules", 9), unless it asks for no reply.

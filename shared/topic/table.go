@@ -125,7 +125,7 @@ var table = []Entry{
 	{thing + "job/update", Up, JobUpdate, "thing.job.update", Suffix, false, "ota", NotYet},
 
 	{"/shadow/update/{pk}/{dn}", Up, ShadowUpdate, "", ShadowGet, false, "shadow", NotYet},
-	{"/ext/ntp/{pk}/{dn}/request", Up, NTPRequest, "", Response, false, "deviceinfo", NotYet},
+	{"/ext/ntp/{pk}/{dn}/request", Up, NTPRequest, "", Response, false, "", Done},
 
 	{thing + "sub/register", Up, SubRegister, "thing.sub.register", Suffix, false, "topology", NotYet},
 	{thing + "sub/unregister", Up, SubUnregister, "thing.sub.unregister", Suffix, false, "topology", NotYet},
