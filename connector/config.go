@@ -5,15 +5,19 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"relink/shared/config"
 )
 
-// settings are the connector's environment.
+// settings are the connector's environment. ALIBABA_CLOUD_ACCESS_KEY_ID and …_SECRET are for keys that do not expire; temporary ones
+// come in a file, and replace these.
 type settings struct {
 	config.Cloud
 	Store config.Store
+
+	CredentialsFile string `env:"RELINK_CREDENTIALS_FILE"` // JSON: accessKeyId, accessKeySecret, securityToken, expiration; read every minute
 
 	ListenMQTT     string `env:"RELINK_LISTEN_MQTT,default=127.0.0.1:1883"` // each port takes plain, TLS and WebSocket; empty: not opened
 	ListenMQTTS    string `env:"RELINK_LISTEN_MQTTS,default=127.0.0.1:8883"`
@@ -53,6 +57,19 @@ type settings struct {
 // read gives the settings, complete and checked.
 func read() (*settings, error) {
 	var s settings
+	if path := os.Getenv("RELINK_CREDENTIALS_FILE"); path != "" { // before the rest, which requires them
+		c, err := readCredentials(path)
+		if err != nil {
+			return nil, fmt.Errorf("configuration: %w", err)
+		}
+		for variable, value := range map[string]string{
+			"ALIBABA_CLOUD_ACCESS_KEY_ID": c.AccessKeyID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": c.AccessKeySecret, "ALIBABA_CLOUD_SECURITY_TOKEN": c.SecurityToken,
+		} {
+			if err := os.Setenv(variable, value); err != nil {
+				return nil, fmt.Errorf("configuration: %w", err)
+			}
+		}
+	}
 	if err := config.Read(&s); err != nil {
 		return nil, err
 	}

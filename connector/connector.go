@@ -23,6 +23,7 @@ import (
 	"relink/connector/uplink"
 	internal "relink/shared/downlink"
 	"relink/shared/fc"
+	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/store"
 )
@@ -49,6 +50,7 @@ type connector struct {
 	peers      *downlink.Peers
 	health     *ops.Health
 	internal   *http.Server
+	keys       keyring
 
 	tasks     sync.WaitGroup
 	endLease  context.CancelFunc
@@ -91,6 +93,10 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	c.keys = keyring{invoker.SetCredentials}
+	for _, set := range []func(string, iot.Secret, iot.Secret){tables.SetCredentials, c.devicelog.SetCredentials} {
+		c.keys = append(c.keys, func(id string, secret, token iot.Secret) error { set(id, secret, token); return nil })
 	}
 	c.dispatcher = dispatch.New(dispatch.Options{
 		Node: s.NodeID, Invoker: invoker, DeadLetters: tables.DeadLetters(), Deadline: s.Deadline, MaxBytes: s.MaxInMemory, Logger: log, Metrics: reg,
@@ -162,6 +168,9 @@ func (c *connector) start(ctx context.Context, o *opened) {
 		}
 	})
 	c.tasks.Go(func() { new(ops.Trimmer).Run(others) })
+	if file := c.settings.CredentialsFile; file != "" {
+		c.tasks.Go(func() { c.keys.keep(others, file, credentialsEvery, c.log) })
+	}
 	c.tasks.Go(func() {
 		if err := c.internal.Serve(o.internal); !errors.Is(err, http.ErrServerClosed) {
 			c.log.LogAttrs(background, slog.LevelError, "internal API ended", logs.Err(err))
