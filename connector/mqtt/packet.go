@@ -158,7 +158,7 @@ func (c *conn) topicOf(name string) error {
 // dropped answers a message that is not taken ("PUBLISH to a topic without permission"): acknowledged, or C4 would send it again
 // every three seconds for ever.
 func (c *conn) dropped(name string, err error, qos byte, id uint16) error {
-	c.srv.router.Refused(c.sess.Ref, name, err, c.now)
+	c.srv.router.Refused(c.sess.Ref, name, qos, err, c.now)
 	if qos == 1 {
 		c.ack(id, 0x87)
 	}
@@ -218,7 +218,7 @@ func (c *conn) publishWill() {
 	}
 	now := c.srv.now().UnixMilli()
 	if err != nil {
-		c.srv.router.Refused(c.sess.Ref, c.will.topic, err, now)
+		c.srv.router.Refused(c.sess.Ref, c.will.topic, c.will.qos, err, now)
 		return
 	}
 	m := &uplink.Message{

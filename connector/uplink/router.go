@@ -158,7 +158,7 @@ func (m *Message) settle(result record.Result, err error) {
 	m.To.Answer(m, result, err)
 	e := session.Event{
 		Device: m.Session.Ref, IotID: m.Session.Grant.IotID, Operation: session.OpUplink, Topic: m.Topic, MessageID: m.ID,
-		Code: code, Reason: reason, LatencyMS: took, RequestID: result.RequestID, Bytes: len(m.Payload), QoS: m.QoS,
+		Code: code, Reason: reason, Detail: result.Detail, LatencyMS: took, RequestID: result.RequestID, Bytes: len(m.Payload), QoS: m.QoS,
 	}
 	switch {
 	case err != nil:
@@ -189,13 +189,13 @@ func CauseOf(err error) refusal.Cause {
 }
 
 // Refused notes a message that was not taken because of its topic.
-func (r *Router) Refused(dev iot.DeviceRef, name string, err error, now int64) {
+func (r *Router) Refused(dev iot.DeviceRef, name string, qos byte, err error, now int64) {
 	cause := refusal.CauseOf(err)
 	code := alink.CodeTopic
 	if cause == refusal.TopicNotOwn || cause == refusal.TopicNotPermitted {
 		code = 9236 // "Publish without permission"
 	}
-	e := session.Event{Device: dev, Operation: session.OpUplink, Topic: name, MessageID: r.IDs.Next(now), Code: code, Reason: cause}
+	e := session.Event{Device: dev, Operation: session.OpUplink, Topic: name, MessageID: r.IDs.Next(now), Code: code, Reason: cause, QoS: qos}
 	if err, ok := err.(*refusal.Error); ok {
 		e.Detail = err.Detail
 	}

@@ -1,10 +1,13 @@
 package property
 
 import (
+	"fmt"
 	"relink/shared/alink"
 	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
+	"relink/shared/tsl"
+	"strings"
 )
 
 // errValidator says that the product's model cannot be used ("If the validator itself cannot run").
@@ -49,4 +52,25 @@ func (b *batch) reply(topic string, code int, id string, data []byte, message, m
 	b.buffer = alink.AppendReply(b.buffer, code, id, data, message, method)
 	b.replies = append(b.replies, record.Reply{Topic: topic, Payload: b.buffer[start:len(b.buffer):len(b.buffer)]})
 	return len(b.replies) - 1
+}
+
+// maxNamed bounds how many refused properties one line of the log names.
+const maxNamed = 10
+
+// detailOf names what was refused, and why: "humidity: property not found; temperature: tsl parse: …".
+func detailOf(failed []tsl.Failure) string {
+	var b strings.Builder
+	for i := range failed {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if i == maxNamed {
+			fmt.Fprintf(&b, "and %d more", len(failed)-i)
+			break
+		}
+		b.WriteString(failed[i].Identifier)
+		b.WriteString(": ")
+		b.WriteString(failed[i].Message)
+	}
+	return b.String()
 }

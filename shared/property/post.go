@@ -54,6 +54,7 @@ type waiting struct {
 	reply  int // index in replies, -1 if the device wants none
 	code   int32
 	reason string
+	detail string
 }
 
 // noModel stands for the model of products that have none: it has no property.
@@ -81,7 +82,7 @@ func (s *Service) Post(ctx context.Context, records []record.Record) []record.Re
 		r := &b.results[w.record]
 		switch {
 		case err == nil:
-			*r = record.Result{Code: w.code, Reason: w.reason}
+			*r = record.Result{Code: w.code, Reason: w.reason, Detail: w.detail}
 			if w.reply >= 0 {
 				r.Replies = b.replies[w.reply : w.reply+1 : w.reply+1]
 			}
@@ -142,6 +143,8 @@ func (s *Service) check(ctx context.Context, b *batch, i int) {
 		w.code, w.reason = alink.CodeChecked, string(checked.Failed[0].Cause)
 		if product.Thing == nil {
 			w.reason = string(refusal.ModelMissing)
+		} else {
+			w.detail = detailOf(checked.Failed)
 		}
 	}
 	b.data = checked.AppendData(b.data[:0])
@@ -153,7 +156,7 @@ func (s *Service) check(ctx context.Context, b *batch, i int) {
 func (b *batch) keep(w waiting, checked *tsl.Checked, mode tsl.Mode) {
 	if mode == tsl.None || len(checked.Values) == 0 {
 		r := &b.results[w.record]
-		*r = record.Result{Code: w.code, Reason: w.reason}
+		*r = record.Result{Code: w.code, Reason: w.reason, Detail: w.detail}
 		if w.reply >= 0 {
 			r.Replies = b.replies[w.reply : w.reply+1 : w.reply+1]
 		}

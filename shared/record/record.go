@@ -51,6 +51,7 @@ type Reply struct {
 type Result struct {
 	Code    int32   // 200, or the code of the record's protocol (Alink's numbers)
 	Reason  string  // for the log: a refusal's cause, or what failed; empty for 200
+	Detail  string  // for the log: what the reason is about, such as which property
 	Replies []Reply // what the device hears, in this order, before the acknowledgement of its own message
 	Data    []byte  // function-specific: auth answers a Grant or a Refusal of package device, as JSON
 	Retry   bool    // nothing was decided (a throttled row); the connector tries again, and does not acknowledge yet
@@ -142,7 +143,7 @@ func AppendResults(dst []byte, results []Result) []byte {
 	dst = appendVarint(dst, 1, Version)
 	for i := range results {
 		r := &results[i]
-		n := sizeVarint(1, uint64(r.Code)) + sizeString(2, r.Reason) + sizeBytes(4, r.Data)
+		n := sizeVarint(1, uint64(r.Code)) + sizeString(2, r.Reason) + sizeBytes(4, r.Data) + sizeString(6, r.Detail)
 		for j := range r.Replies {
 			k := sizeReply(&r.Replies[j])
 			n += protowire.SizeTag(3) + protowire.SizeBytes(k)
@@ -166,6 +167,7 @@ func AppendResults(dst []byte, results []Result) []byte {
 		if r.Retry {
 			dst = appendVarint(dst, 5, 1)
 		}
+		dst = appendString(dst, 6, r.Detail)
 	}
 	return dst
 }
@@ -226,6 +228,8 @@ func (r *Result) decode(data []byte) error {
 			r.Data = raw
 		case 5:
 			r.Retry = v != 0
+		case 6:
+			r.Detail = string(raw)
 		}
 		return nil
 	})

@@ -25,7 +25,7 @@ func fullBatch() *Batch {
 func fullResults() []Result {
 	return []Result{
 		{Code: 200, Replies: []Reply{{Topic: "/t_reply", Payload: []byte("{}"), QoS: 1}, {}}},
-		{Code: 6207, Reason: "payload_not_json", Data: []byte("d")},
+		{Code: 6207, Reason: "payload_not_json", Detail: "at byte 7", Data: []byte("d")},
 		{Retry: true},
 		{},
 	}
