@@ -53,9 +53,16 @@ func (s *Server) accept(l net.Listener) {
 			_ = nc.Close() // only TCP listeners are given
 			continue
 		}
+		if err := tc.SetWriteBuffer(sendBuffer); err != nil {
+			_ = nc.Close() // it was closed by the peer
+			continue
+		}
 		s.conns.Go(func() { s.open(tc) })
 	}
 }
+
+// sendBuffer bounds what the kernel keeps for a device that does not read; by itself it would grow to megabytes.
+const sendBuffer = 64 << 10
 
 // open carries one connection from accept to its session, and then lets go of it.
 func (s *Server) open(tc *net.TCPConn) {
