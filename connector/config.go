@@ -23,6 +23,7 @@ type settings struct {
 	ListenMQTTS    string `env:"RELINK_LISTEN_MQTTS,default=127.0.0.1:8883"`
 	ListenWS       string `env:"RELINK_LISTEN_WS,default=127.0.0.1:8083"`
 	ListenWSS      string `env:"RELINK_LISTEN_WSS,default=127.0.0.1:8084"`
+	ListenOpenAPI  string `env:"RELINK_LISTEN_OPENAPI"`                         // front door of the OpenAPI, plain HTTP; empty: not opened, the function's HTTP trigger serves
 	ListenInternal string `env:"RELINK_LISTEN_INTERNAL,default=127.0.0.1:1888"` // internal API, /metrics, /healthz; never reachable for devices
 	InternalURL    string `env:"RELINK_INTERNAL_URL"`                           // how functions reach it; empty: http:// and ListenInternal
 	NodeID         string `env:"RELINK_NODE_ID"`                                // empty: random, new at each start

@@ -18,6 +18,7 @@ import (
 	"relink/connector/downlink"
 	"relink/connector/limits"
 	"relink/connector/mqtt"
+	"relink/connector/openapi"
 	"relink/connector/ops"
 	"relink/connector/session"
 	"relink/connector/uplink"
@@ -50,6 +51,7 @@ type connector struct {
 	peers      *downlink.Peers
 	health     *ops.Health
 	internal   *http.Server
+	openapi    *http.Server
 	keys       keyring
 
 	tasks     sync.WaitGroup
@@ -134,6 +136,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	})
 	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len, Ready: c.presence.Held}
 	c.internal = c.internalServer(reg, events, meter)
+	c.openapi = openapi.New(invoker, log).Server()
 	return c, nil
 }
 
@@ -176,6 +179,13 @@ func (c *connector) start(ctx context.Context, o *opened) {
 			c.log.LogAttrs(background, slog.LevelError, "internal API ended", logs.Err(err))
 		}
 	})
+	if o.openapi != nil {
+		c.tasks.Go(func() {
+			if err := c.openapi.Serve(o.openapi); !errors.Is(err, http.ErrServerClosed) {
+				c.log.LogAttrs(background, slog.LevelError, "front door of the OpenAPI ended", logs.Err(err))
+			}
+		})
+	}
 	first, cancel := context.WithTimeout(ctx, firstLease)
 	if err := c.presence.Renew(first, c.settings.Lease, 0); err != nil {
 		c.log.LogAttrs(ctx, slog.LevelError, "no lease yet: devices are let in, but count as offline", logs.Err(err))
@@ -198,6 +208,12 @@ func (c *connector) stop() error {
 			all = append(all, fmt.Errorf("%s: %w", what, err))
 		}
 	}
+	step("openapi", 100*time.Millisecond, func(ctx context.Context) error {
+		if err := c.openapi.Shutdown(ctx); err != nil {
+			return c.openapi.Close() // calls that take longer; their SDKs see a broken connection
+		}
+		return nil
+	})
 	step("devices", stopDevices, c.mqtt.Shutdown)
 	c.endLease()
 	step("lease", stopLease, func(ctx context.Context) error { return c.presence.Lease(ctx, time.Now().Add(-time.Second), 0) })

@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
+	"relink/connector/openapi"
 	"relink/shared/logs"
 )
 
@@ -58,20 +60,24 @@ func run(ctx context.Context, log *slog.Logger) error {
 type opened struct {
 	devices  []net.Listener
 	internal net.Listener
+	openapi  net.Listener // nil: there is none
 }
 
 func (o *opened) all() []net.Listener {
-	if o.internal == nil {
-		return o.devices
+	all := slices.Clone(o.devices)
+	for _, l := range []net.Listener{o.internal, o.openapi} {
+		if l != nil {
+			all = append(all, l)
+		}
 	}
-	return append(o.devices[:len(o.devices):len(o.devices)], o.internal)
+	return all
 }
 
 func listen(s *settings) (*opened, error) {
 	var o opened
 	for _, p := range []struct{ variable, address string }{
 		{"RELINK_LISTEN_MQTT", s.ListenMQTT}, {"RELINK_LISTEN_MQTTS", s.ListenMQTTS}, {"RELINK_LISTEN_WS", s.ListenWS},
-		{"RELINK_LISTEN_WSS", s.ListenWSS}, {"RELINK_LISTEN_INTERNAL", s.ListenInternal},
+		{"RELINK_LISTEN_WSS", s.ListenWSS}, {"RELINK_LISTEN_OPENAPI", s.ListenOpenAPI}, {"RELINK_LISTEN_INTERNAL", s.ListenInternal},
 	} {
 		if p.address == "" {
 			continue
@@ -88,9 +94,12 @@ func listen(s *settings) (*opened, error) {
 			}
 			return nil, fmt.Errorf("%s=%s: %w", p.variable, p.address, err)
 		}
-		if p.variable == "RELINK_LISTEN_INTERNAL" {
+		switch p.variable {
+		case "RELINK_LISTEN_INTERNAL":
 			o.internal = l
-		} else {
+		case "RELINK_LISTEN_OPENAPI":
+			o.openapi = openapi.Limit(l)
+		default:
 			o.devices = append(o.devices, l)
 		}
 	}

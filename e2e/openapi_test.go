@@ -229,3 +229,23 @@ func TestOpenAPIErrors(t *testing.T) {
 		})
 	}
 }
+
+// A thing model of tens of kilobytes fits through the official SDK, which sends it in the query.
+func TestLargeThingModel(t *testing.T) {
+	t.Parallel()
+	s := sharedSystem(t)
+	api := s.api(t)
+	pk := newProduct(t, api)
+	var b strings.Builder
+	for i := range 200 {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"identifier":"p%d","name":"p%d","accessMode":"rw","required":false,"desc":"%s","dataType":{"type":"text","specs":{"length":"2048"}}}`, i, i, strings.Repeat("x", 100))
+	}
+	tsl := `{"properties":[` + b.String() + `],"events":[],"services":[]}`
+	r, err := api.ImportThingModelTsl(&iotapi.ImportThingModelTslRequest{ProductKey: &pk, TslStr: &tsl})
+	if err != nil || !tea.BoolValue(r.Body.Success) {
+		t.Fatalf("a model of %d bytes: %v %v", len(tsl), err, r)
+	}
+}

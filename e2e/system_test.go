@@ -125,7 +125,7 @@ func freeOffset() int {
 		}
 		offsets.used[offset] = true
 		free := true
-		for _, p := range []int{1883, 1888, 8083, 8084, 8883, 9000, 9001, 9002, 9003, 9080, 9090, 1983, 1988} {
+		for _, p := range []int{1883, 1888, 8083, 8084, 8883, 9000, 9001, 9002, 9003, 9080, 9081, 9090, 1983, 1988, 9180} {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p+offset)))
 			if err != nil {
 				free = false

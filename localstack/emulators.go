@@ -75,13 +75,13 @@ func (s *stack) startEmulators(group *errgroup.Group) error {
 
 // serveTriggers gives each HTTP trigger a listener; in the cloud it has a host name of its own. There is one today.
 func (s *stack) serveTriggers(group *errgroup.Group) error {
-	next := portOpenAPI
+	next := portTrigger
 	for _, f := range s.functions {
 		for _, t := range f.Triggers {
 			if t.HTTP == nil {
 				continue
 			}
-			if next.number != portOpenAPI.number {
+			if next.number != portTrigger.number {
 				next.name = "HTTP trigger of " + f.Name
 			}
 			if err := s.serve(group, next, s.fc.HTTPTrigger(f.Name)); err != nil {

@@ -159,6 +159,7 @@ func connectorEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_LISTEN_MQTTS=" + a.bind(portMQTTS),
 		"RELINK_LISTEN_WS=" + a.bind(portWS),
 		"RELINK_LISTEN_WSS=" + a.bind(portWSS),
+		"RELINK_LISTEN_OPENAPI=" + a.bind(portOpenAPI),
 		"RELINK_LISTEN_INTERNAL=" + a.bind(portInternal),
 		"RELINK_INTERNAL_URL=http://" + a.dial(portInternal),
 		"RELINK_TLS_CERT=" + c.cert,

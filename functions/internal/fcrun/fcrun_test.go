@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"relink/shared/fc/webevent"
 )
 
 func serve(t *testing.T, handler any, logs io.Writer) *server {
@@ -176,9 +178,16 @@ func TestWebEvent(t *testing.T) {
 	ctx := withInvocation(t.Context(), &invocation{requestID: "1-a-b"})
 	event := `{"version":"v1","rawPath":"/x","headers":{"A":"b"},"queryParameters":{"q":"1"},"body":"AQ==","isBase64Encoded":true,"requestContext":{"domainName":"h","http":{"method":"PUT","sourceIp":"1.2.3.4"}}}`
 	got, err := s.builtin(ctx, []byte(event))
-	reply, ok := got.(webReply)
+	raw, ok := got.(json.RawMessage) // as it is, not in quotes
+	var reply webevent.Reply
+	if ok {
+		err = errors.Join(err, json.Unmarshal(raw, &reply))
+	}
 	if err != nil || !ok || reply.StatusCode != 201 || reply.Body != "PUT /x?q=1 \x01 1-a-b \"\"" || reply.Headers["X-Own"] != "1" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+	if w := call(s, "POST", "/invoke", event); w.Code != 200 || !strings.Contains(w.Body.String(), `"statusCode":201`) { // through the front door
+		t.Errorf("custom runtime: %d %s", w.Code, w.Body)
 	}
 	for _, other := range []string{`{"requestContext":{"requestId":"1"},"requestPayload":"\"rawPath\""}`, `{"requestContext":1,"rawPath":2}`, `[]`, ``} {
 		if got, err := s.builtin(ctx, []byte(other)); err != nil || string(got.([]byte)) != "event" {

@@ -88,11 +88,6 @@ func (s *server) builtin(ctx context.Context, event []byte) (any, error) {
 		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
 		defer cancel()
 	}
-	if s.web != nil {
-		if ev := webEventOf(event); ev != nil {
-			return s.webEvent(ctx, ev)
-		}
-	}
 	result, err := s.invoke(ctx, event)
 	if err != nil {
 		return nil, err

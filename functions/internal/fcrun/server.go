@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"relink/shared/fc/webevent"
 	"relink/shared/logs"
 )
 
@@ -100,6 +101,13 @@ func (s *server) invoke(ctx context.Context, event []byte) (result []byte, err e
 		defer fmt.Fprintf(s.print, "FC Invoke End RequestId: %s\n", id)
 	}
 	err = s.guard(ctx, func() error {
+		if s.web != nil {
+			if ev := webevent.Decode(event); ev != nil {
+				var err error
+				result, err = s.webEvent(ctx, ev)
+				return err
+			}
+		}
 		if s.events == nil {
 			return errNoEvents
 		}
