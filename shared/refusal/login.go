@@ -60,7 +60,7 @@ var logins = []Explanation{
 		"Send the HMAC in hex, not in base64 and not the secret itself, and name the method that was used in signmethod."},
 	{RateLimitedSource, "Too many connections or failed logins came from this address.",
 		"Wait a minute. If many devices share the address, raise the limit of failed logins per source; if not, find the device that fails in a loop by its own log lines."},
-	{RateLimitedDevice, "This device logged in more often than five times a minute.",
+	{RateLimitedDevice, "This device logs in too often: more than a burst, and then more than some times a minute (RELINK_CONNECTS_PER_DEVICE, RELINK_CONNECTS_PER_MINUTE).",
 		"Give the firmware a growing back-off between attempts, and look for a second device with the same identity: they push each other out."},
 	{NodeFull, "This connector holds as many connections as it was configured for.",
 		"Add a connector behind the load balancer, or raise its limit of connections if memory allows."},

@@ -18,7 +18,7 @@ var subscriptions = []Explanation{
 	{FilterMalformed, "The filter is empty, too long, not UTF-8, or has a wildcard where none is allowed.",
 		"A + stands alone between slashes, a # alone at the end."},
 	{FilterNotPermitted, "The filter could match topics of other devices, or no topic class of the product with permission to subscribe.",
-		"Put the device's own product key and device name before any wildcard; add the topic class to the product for custom topics."},
+		"Put the device's own product key and device name before any wildcard; of custom topics, every product has user/get, and filters such as user/# are granted too."},
 	{TooManySubscriptions, "The device has as many subscriptions as it may; system topics do not count.",
 		"Unsubscribe what is not needed, or use one filter with a wildcard."},
 	{TooManyFilters, "One SUBSCRIBE or UNSUBSCRIBE has more filters than are taken.",
