@@ -47,7 +47,7 @@ type settings struct {
 	Lease          time.Duration `env:"RELINK_LEASE,default=15s"`        // sessions of a node that does not renew it for so long are offline
 
 	AuthLanes      int           `env:"RELINK_LANES_AUTH,default=4"` // invocations at the same time
-	PropertyLanes  int           `env:"RELINK_LANES_PROPERTY,default=4"`
+	PropertyLanes  int           `env:"RELINK_LANES_PROPERTY,default=8"` // of 4, 8 and 16 the best at one post in flight per device and at sixteen
 	LifecycleLanes int           `env:"RELINK_LANES_LIFECYCLE,default=4"`
 	BatchRecords   int           `env:"RELINK_BATCH_RECORDS,default=500"`       // of one invocation
 	Linger         time.Duration `env:"RELINK_BATCH_LINGER,default=0s"`         // longest time that a record waits for company: latency for cost
