@@ -46,7 +46,7 @@ type settings struct {
 	LoginTimeout   time.Duration `env:"RELINK_LOGIN_TIMEOUT,default=8s"` // of function auth
 	Lease          time.Duration `env:"RELINK_LEASE,default=15s"`        // sessions of a node that does not renew it for so long are offline
 
-	AuthLanes      int           `env:"RELINK_LANES_AUTH,default=4"` // invocations at the same time
+	AuthLanes      int           `env:"RELINK_LANES_AUTH,default=4"`     // invocations at the same time
 	PropertyLanes  int           `env:"RELINK_LANES_PROPERTY,default=8"` // of 4, 8 and 16 the best at one post in flight per device and at sixteen
 	LifecycleLanes int           `env:"RELINK_LANES_LIFECYCLE,default=4"`
 	BatchRecords   int           `env:"RELINK_BATCH_RECORDS,default=500"`       // of one invocation
