@@ -169,6 +169,9 @@ type answer struct {
 
 func (r result) answer(t testing.TB) answer {
 	t.Helper()
+	if r.errType != "" {
+		t.Fatalf("answer %+v", r)
+	}
 	var a answer
 	if err := json.Unmarshal([]byte(r.body), &a); err != nil {
 		t.Fatalf("answer %+v: %v", r, err)

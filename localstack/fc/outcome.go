@@ -91,8 +91,10 @@ func (f *function) record(inv *invocation, out *outcome, e *apiError) {
 
 func clip(b []byte, n int) string { return string(b[:min(len(b), n)]) }
 
-// exited is the outcome of an invocation whose process ended.
+// exited is the outcome of an invocation whose process ended. The instance is out of service before anybody hears of it, so that
+// the next invocation does not meet it.
 func (i *instance) exited(d time.Duration) outcome {
+	i.fn.retire(i)
 	text := fmt.Sprintf("Process exited unexpectedly before completing request (duration: %dms, maxMemoryUsage: %.2fMB)", d.Milliseconds(), i.peakMB())
 	return i.failed(text, d)
 }
