@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,39 +105,41 @@ func ownSystem(t *testing.T) *system {
 	return s
 }
 
-// offsets are those that this process has given out.
-var offsets struct {
+// ports are those of a system before its offset: localstack's own, and the second connector's, 100 above.
+var ports = []int{1883, 1888, 8083, 8084, 8883, 9000, 9001, 9002, 9003, 9080, 9081, 9090, 1983, 1988, 8183, 8184, 8983, 9180}
+
+// taken are the ports that this process has given out. Two offsets can meet in one port: 8083 of one is 8883 of another.
+var taken struct {
 	sync.Mutex
-	used map[int]bool
+	ports map[int]bool
 }
 
 // freeOffset finds a port offset whose ports nobody holds, and which no other test was given. The greatest port stays below
 // those that the kernel gives to outgoing connections.
 func freeOffset() int {
-	offsets.Lock()
-	defer offsets.Unlock()
-	if offsets.used == nil {
-		offsets.used = map[int]bool{}
+	taken.Lock()
+	defer taken.Unlock()
+	if taken.ports == nil {
+		taken.ports = map[int]bool{}
 	}
 	for {
-		offset := 11_000 + 200*rand.IntN(55)
-		if offsets.used[offset] {
+		offset := 11_000 + rand.IntN(12_000)
+		if slices.ContainsFunc(ports, func(p int) bool { return taken.ports[p+offset] || !free(p+offset) }) {
 			continue
 		}
-		offsets.used[offset] = true
-		free := true
-		for _, p := range []int{1883, 1888, 8083, 8084, 8883, 9000, 9001, 9002, 9003, 9080, 9081, 9090, 1983, 1988, 9180} {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p+offset)))
-			if err != nil {
-				free = false
-				break
-			}
-			l.Close()
+		for _, p := range ports {
+			taken.ports[p+offset] = true
 		}
-		if free {
-			return offset
-		}
+		return offset
 	}
+}
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 // startSystem starts localstack and waits for its ready line.
