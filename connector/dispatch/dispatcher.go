@@ -1,7 +1,7 @@
 // Package dispatch carries records from connections to functions in batches. DESIGN.md defines it: "Dispatch", "Deferred
 // acknowledgement", "Back-pressure" and "Failure".
 //
-// For each function there are lanes; a record goes to the lane that its device hashes to. A lane has one invocation in flight,
+// For each function there are lanes, for one whose records must not wait for each other under several names; a record goes to the lane that its device hashes to. A lane has one invocation in flight,
 // and what arrives meanwhile is the next batch. So the order of one device's records is kept, also across retries, an idle
 // system answers at once, and a busy one batches by itself.
 //
@@ -46,7 +46,7 @@ type Invoker interface {
 	Invoke(ctx context.Context, function string, event []byte) (fc.Result, error)
 }
 
-// A Lane says how one function is fed. Zero values are the defaults.
+// A Lane says how a function is fed under one name: its own, or another that stands for it. Zero values are the defaults.
 type Lane struct {
 	Function      string        // to invoke, if it is not what the lane is called: what must not wait for other records has lanes of its own
 	Lanes         int           // invocations at the same time; 4

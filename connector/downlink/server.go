@@ -1,6 +1,7 @@
 // Package downlink is the internal API of this connector: what functions, and other connectors, want of the devices that are
 // connected here. What it speaks is defined in relink/shared/downlink. A request touches the connection of the device that it
-// names and no other ("The way down" in the design).
+// names and no other ("The way down" in the design). The one call that goes out, to the connector that had a session before, is in
+// peers.go.
 package downlink
 
 import (

@@ -1,6 +1,10 @@
 // Package session is who is connected to this node: one session per device, with what it was granted, what it has subscribed,
 // and who waits for an answer of it ("Connecting" in the design; "MQTT behaviour after CONNECT" in the device protocol). It
 // knows no protocol: a connection of any kind stands behind the interface Conn.
+//
+// It is also what the platform is told of that: online, offline, what is subscribed, and the node's lease, without which its sessions
+// count as offline (presence.go); ends that could not be told yet (untold.go); and devices that were dropped while they logged in
+// (drops.go).
 package session
 
 import (

@@ -13,7 +13,7 @@ import (
 
 // Config is what the function reads beside the places of the tables.
 type Config struct {
-	GrantFor time.Duration `env:"RELINK_GRANT_FOR,default=24h"` // after which a connector asks again
+	GrantFor time.Duration `env:"RELINK_GRANT_FOR,default=24h"` // after which the connector ends the connection, and the device logs in again
 }
 
 func main() { tables.Main(newHandler) }

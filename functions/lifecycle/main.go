@@ -1,4 +1,5 @@
-// Lifecycle is the function that keeps who is online: it ends sessions and renews the leases of connectors.
+// Lifecycle is the function that keeps who is online: it looks once more at who came online, ends
+// sessions, keeps what devices have subscribed, and renews the leases of connectors.
 package main
 
 import (

@@ -1,5 +1,5 @@
 // Package device is what is known about one device: who it claims to be when it connects, what it was granted, and where it is
-// connected. Its types travel as JSON in the payload of internal records (package record) between the connector and the
+// connected; and of the connectors that hold connections, their leases. Its types travel as JSON in the payload of internal records (package record) between the connector and the
 // functions auth and lifecycle. Members may be added; a reader ignores what it does not know.
 package device
 
@@ -42,7 +42,7 @@ type Grant struct {
 	Topics     []TopicClass   `json:"topics"`               // custom topic classes of the product
 	Subscribed []Subscription `json:"subscribed,omitempty"` // what the device subscribed in earlier sessions
 	Muted      []string       `json:"muted,omitempty"`      // filters that it unsubscribed although they are automatic
-	ExpiresAt  int64          `json:"expiresAt"`            // Unix milliseconds; the connector asks again after that
+	ExpiresAt  int64          `json:"expiresAt"`            // Unix milliseconds; the connector ends the connection then
 	Previous   *Owner         `json:"previous,omitempty"`   // another node that held a session of this device; tell it to drop
 }
 

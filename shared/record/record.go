@@ -25,7 +25,7 @@ const MaxRecords = 10_000
 // A Record is one thing that a device did.
 type Record struct {
 	MessageID  string        // decimal, unique in the installation; the thread through all logs
-	Device     iot.DeviceRef // who did it; zero for a login that has not been verified
+	Device     iot.DeviceRef // who did it; as claimed for a login; zero for a lease, which is a node's
 	IotID      iot.IotID     // empty before the login
 	Topic      string        // MQTT topic, or the name of an internal record such as "auth/login"
 	Payload    []byte        // as the device sent it; JSON of a type of package device for internal records

@@ -45,7 +45,7 @@ const (
 	Done                       // served
 )
 
-// String is the word for the table in the README.
+// String is the word for people.
 func (s Status) String() string {
 	return [...]string{"not yet", "acknowledged", "done"}[s]
 }
@@ -83,11 +83,11 @@ var table = []Entry{
 	{thing + "model/down_raw_reply", Up, DownRawReply, "", NoReply, false, "command", NotYet},
 
 	{thing + "service/property/set", Down, DownPropertySet, "thing.service.property.set", Suffix, true, "", Done},
-	{thing + "service/property/set_reply", Up, PropertySetReply, "thing.service.property.set", NoReply, false, "command", Done},
+	{thing + "service/property/set_reply", Up, PropertySetReply, "thing.service.property.set", NoReply, false, "", Done},
 	{thing + "service/property/get", Down, DownPropertyGet, "thing.service.property.get", Suffix, true, "", Done},
-	{thing + "service/property/get_reply", Up, PropertyGetReply, "thing.service.property.get", NoReply, false, "command", Done},
+	{thing + "service/property/get_reply", Up, PropertyGetReply, "thing.service.property.get", NoReply, false, "", Done},
 	{thing + "service/{id}", Down, DownService, "", Suffix, true, "", Done},
-	{thing + "service/{id}_reply", Up, ServiceReply, "", NoReply, false, "command", Done},
+	{thing + "service/{id}_reply", Up, ServiceReply, "", NoReply, false, "", Done},
 	{sys + "rrpc/request/{id}", Down, DownRRPC, "", RRPCDirection, true, "", Done},
 	{sys + "rrpc/response/{id}", Up, RRPCResponse, "", NoReply, false, "", Done},
 	{"/ext/rrpc/{id}/{rest}", Up, ExtRRPC, "", NoReply, true, "", Done},
