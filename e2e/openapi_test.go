@@ -248,4 +248,28 @@ func TestLargeThingModel(t *testing.T) {
 	if err != nil || !tea.BoolValue(r.Body.Success) {
 		t.Fatalf("a model of %d bytes: %v %v", len(tsl), err, r)
 	}
+	// Enumerations come again in the automatic post, set and get: what is kept must not grow past what can be read.
+	var enums, values strings.Builder
+	for i := range 90 {
+		fmt.Fprintf(&values, `,"%d":"value number %d"`, i, i)
+	}
+	for i := range 75 {
+		fmt.Fprintf(&enums, `,{"identifier":"e%d","name":"e%d","accessMode":"rw","required":false,"dataType":{"type":"enum","specs":{%s}}}`, i, i, values.String()[1:])
+	}
+	tsl = `{"properties":[` + enums.String()[1:] + `],"events":[],"services":[]}`
+	if r, err = api.ImportThingModelTsl(&iotapi.ImportThingModelTslRequest{ProductKey: &pk, TslStr: &tsl}); err != nil || !tea.BoolValue(r.Body.Success) {
+		t.Fatalf("enumerations of %d bytes: %v %v", len(tsl), err, r)
+	}
+	published, err := api.PublishThingModel(&iotapi.PublishThingModelRequest{ProductKey: &pk})
+	if err != nil || !tea.BoolValue(published.Body.Success) {
+		t.Fatalf("PublishThingModel: %v %v", err, published)
+	}
+	tooLarge := `{"properties":[` + strings.Repeat(enums.String(), 2)[1:] + `],"events":[],"services":[]}`
+	if r, err = api.ImportThingModelTsl(&iotapi.ImportThingModelTslRequest{ProductKey: &pk, TslStr: &tooLarge}); err != nil || tea.BoolValue(r.Body.Success) {
+		t.Fatalf("%d bytes: %v %v, want a refusal", len(tooLarge), err, r)
+	}
+	small := lampModel
+	if r, err = api.ImportThingModelTsl(&iotapi.ImportThingModelTslRequest{ProductKey: &pk, TslStr: &small}); err != nil || !tea.BoolValue(r.Body.Success) {
+		t.Fatalf("a small model afterwards: %v %v", err, r)
+	}
 }

@@ -61,6 +61,9 @@ func (a *app) modelAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkModel(text); err != nil {
+				return err
+			}
 			api, err := a.api()
 			if err != nil {
 				return err
@@ -86,7 +89,20 @@ func (a *app) modelImport() *cobra.Command {
 	}
 }
 
+// maxModel is what a thing model may have ("Limits"); a call that is much longer is cut off before it can be answered.
+const maxModel = 256 << 10
+
+func checkModel(text string) error {
+	if len(text) > maxModel {
+		return fmt.Errorf("the thing model has %d bytes, at most %d are taken", len(text), maxModel)
+	}
+	return nil
+}
+
 func (a *app) importModel(productKey, tsl string) error {
+	if err := checkModel(tsl); err != nil {
+		return err
+	}
 	api, err := a.api()
 	if err != nil {
 		return err

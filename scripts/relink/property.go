@@ -195,6 +195,11 @@ func assignments(pairs []string) (string, error) {
 		if !ok || name == "" {
 			return "", fmt.Errorf("%q is not IDENTIFIER=VALUE", pair)
 		}
+		if strings.ContainsFunc(name, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == ':')
+		}) {
+			return "", fmt.Errorf("identifier %q: identifiers have letters, digits and _, and : after a module", name)
+		}
 		if seen[name] {
 			return "", fmt.Errorf("%s is given twice", name)
 		}

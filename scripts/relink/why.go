@@ -54,7 +54,7 @@ server signed where a signature was wrong, and what to do.`,
 			return a.print(cmd, map[string]any{"device": status, "refusals": findings}, func(w io.Writer) {
 				fmt.Fprintln(w, status)
 				if len(findings) == 0 {
-					fmt.Fprintf(w, "nothing was refused in the last %s: if the device says it cannot connect, it does not reach this platform (host, port, DNS, firewall)\n", since)
+					fmt.Fprintf(w, "nothing that was refused in the last %s is in the log (a refusal takes up to a second to get there): if the device says it cannot connect, it does not reach this platform (host, port, DNS, firewall)\n", since)
 				}
 				for _, f := range findings {
 					fmt.Fprintf(w, "\n%s  %s: %s", f.Last, f.Operation, f.Cause)

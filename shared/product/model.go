@@ -94,8 +94,8 @@ func (s *Service) edit(ctx context.Context, key iot.ProductKey, change func(m *t
 		if m, err = change(m); err != nil {
 			return err
 		}
-		p.Draft = m.TSL(p.Key, "")
-		return nil
+		p.Draft, err = m.Stored(p.Key, "")
+		return err
 	})
 }
 
@@ -154,22 +154,26 @@ func (s *Service) Publish(ctx context.Context, key iot.ProductKey, version, desc
 		if err != nil {
 			return err
 		}
-		s.appendVersion(p, m, version, description)
-		return nil
+		return s.appendVersion(p, m, version, description)
 	})
 }
 
-func (s *Service) appendVersion(p *store.Product, m *tsl.Model, version, description string) {
+func (s *Service) appendVersion(p *store.Product, m *tsl.Model, version, description string) error {
 	at := s.now().UnixMilli()
 	for n := at; version == ""; n++ {
 		if v := strconv.FormatInt(n, 10); !hasVersion(p, v) {
 			version = v
 		}
 	}
-	p.Models = append(slices.Clone(p.Models), store.Model{Version: version, Description: description, PublishedAt: at, TSL: m.TSL(p.Key, version)})
+	document, err := m.Stored(p.Key, version)
+	if err != nil {
+		return err
+	}
+	p.Models = append(slices.Clone(p.Models), store.Model{Version: version, Description: description, PublishedAt: at, TSL: document})
 	if extra := len(p.Models) - maxVersions; extra > 0 {
 		p.Models = p.Models[extra:]
 	}
+	return nil
 }
 
 func hasVersion(p *store.Product, version string) bool {

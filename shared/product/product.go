@@ -86,7 +86,9 @@ func (s *Service) Create(ctx context.Context, c Creation) (*store.Product, error
 		CreatedAt: at, UpdatedAt: at,
 	}
 	if c.Senior && c.Publish {
-		s.appendVersion(p, emptyModel, "", "")
+		if err := s.appendVersion(p, emptyModel, "", ""); err != nil {
+			return nil, err
+		}
 	}
 	return p, s.products.Create(ctx, p)
 }

@@ -13,7 +13,20 @@ const Schema = "https://iotx-tsl.oss-ap-southeast-1.aliyuncs.com/schema.json"
 // TSL writes the document, compact, with the automatic items first ("What is added automatically"). Product key and version are
 // those of the profile; version is left out of a draft's.
 func (m *Model) TSL(productKey iot.ProductKey, version string) []byte {
-	w := writer{full: true}
+	return m.document(writer{full: true, automatic: true}, productKey, version)
+}
+
+// Stored is TSL without the automatic items, which say every property up to three times more: the form to keep. Parse reads it as
+// the same model. The error is QuotaExceeded where it is longer than Parse takes.
+func (m *Model) Stored(productKey iot.ProductKey, version string) ([]byte, error) {
+	document := m.document(writer{full: true}, productKey, version)
+	if len(document) > MaxDocument {
+		return nil, iot.Errorf(iot.QuotaExceeded, "the thing model has %d bytes, at most %d are kept", len(document), MaxDocument)
+	}
+	return document, nil
+}
+
+func (m *Model) document(w writer, productKey iot.ProductKey, version string) []byte {
 	w.raw(`{"schema":`).str(Schema)
 	w.raw(`,"profile":{`)
 	if version != "" {
@@ -40,8 +53,9 @@ func (m *Model) Simple() []byte {
 
 // A writer writes compact JSON in the order that the original has.
 type writer struct {
-	b    []byte
-	full bool // names, descriptions and automatic items too
+	b         []byte
+	full      bool // names and descriptions too
+	automatic bool // and the automatic items
 }
 
 func (w *writer) raw(s string) *writer { w.b = append(w.b, s...); return w }
@@ -70,7 +84,7 @@ func (w *writer) features(m *Model) {
 	}
 	w.raw(`],"events":[`)
 	n := 0
-	if w.full && len(all) > 0 {
+	if w.automatic && len(all) > 0 {
 		w.raw(`{"identifier":"post","name":"post","type":"info","required":true,"desc":"属性上报",`)
 		w.raw(`"method":"thing.event.property.post","outputData":`)
 		w.arguments(all).raw(`}`)
@@ -82,13 +96,13 @@ func (w *writer) features(m *Model) {
 	}
 	w.raw(`],"services":[`)
 	n = 0
-	if w.full && len(writable) > 0 {
+	if w.automatic && len(writable) > 0 {
 		w.raw(`{"identifier":"set","name":"set","required":true,"callType":"async","desc":"属性设置",`)
 		w.raw(`"method":"thing.service.property.set","inputData":`)
 		w.arguments(writable).raw(`,"outputData":[]}`)
 		n++
 	}
-	if w.full && len(all) > 0 {
+	if w.automatic && len(all) > 0 {
 		w.comma(n).raw(`{"identifier":"get","name":"get","required":true,"callType":"async","desc":"属性获取",`)
 		w.raw(`"method":"thing.service.property.get","inputData":[`)
 		for i, a := range all {
