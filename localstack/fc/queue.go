@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"relink/localstack/pebblelog"
 )
 
 // The durable queue of asynchronous events, in pebble:
@@ -56,7 +58,7 @@ func openQueue(dir string, maxBytes int64, log *slog.Logger) (*queue, error) {
 	o := &pebble.Options{
 		FormatMajorVersion: pebble.FormatNewest,
 		MemTableSize:       8 << 20,
-		Logger:             pebbleLogger{log},
+		Logger:             pebblelog.New(log, "queue of asynchronous invocations"),
 		// Events are deleted soon after they were written, so that most never reach a table.
 		L0CompactionThreshold: 4,
 	}
@@ -195,12 +197,3 @@ func splitEvent(value []byte) (meta eventMeta, payload []byte, err error) {
 	err = json.Unmarshal(value[4:4+n], &meta)
 	return meta, value[4+n:], err
 }
-
-// pebbleLogger passes pebble's chatter on at Debug.
-type pebbleLogger struct{ log *slog.Logger }
-
-func (l pebbleLogger) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
-func (l pebbleLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
-
-// Fatalf must not return: pebble has found that it cannot keep its promises.
-func (l pebbleLogger) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"relink/localstack/counted"
+	"relink/localstack/pebblelog"
 )
 
 // The key pair of a server whose Options name none.
@@ -117,7 +120,7 @@ func (s *Server) open(dir string) (err error) {
 	}
 	cache := pebble.NewCache(8 << 20)
 	defer cache.Unref()
-	s.db, err = pebble.Open(filepath.Join(dir, "meta"), &pebble.Options{Cache: cache, Logger: storeLogger{s.log}})
+	s.db, err = pebble.Open(filepath.Join(dir, "meta"), &pebble.Options{Cache: cache, Logger: pebblelog.New(s.log, "object metadata store")})
 	if err != nil {
 		return err
 	}
@@ -174,14 +177,14 @@ func (s *Server) delay(ctx context.Context, d time.Duration) bool {
 // ServeHTTP answers one request of the OSS API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := s.faults.Load()
-	cw := &countingWriter{ResponseWriter: w}
+	cw := &counted.Writer{ResponseWriter: w}
 	h := w.Header()
 	h.Set("x-oss-request-id", requestID())
 	h.Set("Server", "AliyunOSS")
 	s.stats.requests.Add(1)
 	defer func() {
-		s.stats.bytesOut.Add(cw.bytes)
-		if cw.status >= 400 {
+		s.stats.bytesOut.Add(cw.Bytes)
+		if cw.Status >= 400 {
 			s.stats.errors.Add(1)
 		}
 	}()
@@ -192,11 +195,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Lose > 0 && mrand.Float64() < f.Lose {
-		cw.mute = true
+		cw.Mute = true
 		defer panic(http.ErrAbortHandler) // net/http cuts the connection
 	}
 	if err := s.serve(cw, r); err != nil {
-		if cw.status != 0 { // the answer has begun; only a cut tells the client
+		if cw.Status != 0 { // the answer has begun; only a cut tells the client
 			s.log.Error("object answer cut", "method", r.Method, "path", r.URL.Path, "error", err)
 			panic(http.ErrAbortHandler)
 		}
@@ -225,42 +228,4 @@ func requestID() string {
 	var b [12]byte
 	rand.Read(b[:]) // never fails
 	return fmt.Sprintf("%X", b[:])
-}
-
-// countingWriter notes status and size; a muted one does not send anything.
-type countingWriter struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-	mute   bool
-}
-
-func (w *countingWriter) WriteHeader(status int) {
-	w.status = status
-	if !w.mute {
-		w.ResponseWriter.WriteHeader(status)
-	}
-}
-
-func (w *countingWriter) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	w.bytes += int64(len(b))
-	if w.mute {
-		return len(b), nil
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// storeLogger passes what Pebble reports on. Its Fatalf must not return.
-type storeLogger struct{ log *slog.Logger }
-
-func (l storeLogger) Infof(format string, args ...any) {}
-func (l storeLogger) Errorf(format string, args ...any) {
-	l.log.Error("object metadata store", "error", fmt.Sprintf(format, args...))
-}
-func (l storeLogger) Fatalf(format string, args ...any) {
-	l.log.Error("object metadata store failed", "error", fmt.Sprintf(format, args...))
-	panic(fmt.Sprintf("object metadata store failed: "+format, args...))
 }

@@ -14,6 +14,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"relink/localstack/counted"
+	"relink/localstack/pebblelog"
 )
 
 // The key pair of a server whose Options name none.
@@ -96,7 +99,7 @@ func Open(o Options) (*Server, error) {
 		Cache:                       cache,
 		MemTableSize:                16 << 20,
 		MemTableStopWritesThreshold: 4,
-		Logger:                      storeLogger{s.log},
+		Logger:                      pebblelog.New(s.log, "log store"),
 	}
 	dir := o.Dir
 	if dir == "" {
@@ -188,13 +191,13 @@ func (s *Server) delay(ctx context.Context, d time.Duration) bool {
 // to a proxy, in absolute form.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f := s.faults.Load()
-	cw := &countingWriter{ResponseWriter: w}
+	cw := &counted.Writer{ResponseWriter: w}
 	w.Header().Set("x-log-requestid", requestID())
 	w.Header().Set("Server", "nginx")
 	s.stats.requests.Add(1)
 	defer func() {
-		s.stats.bytesOut.Add(cw.bytes)
-		if cw.status != http.StatusOK {
+		s.stats.bytesOut.Add(cw.Bytes)
+		if cw.Status != http.StatusOK {
 			s.stats.errors.Add(1)
 		}
 	}()
@@ -208,7 +211,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Lose > 0 && mrand.Float64() < f.Lose {
-		cw.mute = true
+		cw.Mute = true
 		defer panic(http.ErrAbortHandler) // net/http cuts the connection
 	}
 	if err := s.serve(cw, r); err != nil {
@@ -233,42 +236,4 @@ func hexUpper(b []byte) string {
 		}
 	}
 	return string(dst)
-}
-
-// countingWriter notes status and size; a muted one does not send anything.
-type countingWriter struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-	mute   bool
-}
-
-func (w *countingWriter) WriteHeader(status int) {
-	w.status = status
-	if !w.mute {
-		w.ResponseWriter.WriteHeader(status)
-	}
-}
-
-func (w *countingWriter) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	w.bytes += int64(len(b))
-	if w.mute {
-		return len(b), nil
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// storeLogger passes what Pebble reports on. Its Fatalf must not return.
-type storeLogger struct{ log *slog.Logger }
-
-func (l storeLogger) Infof(format string, args ...any) {}
-func (l storeLogger) Errorf(format string, args ...any) {
-	l.log.Error("log store", "error", fmt.Sprintf(format, args...))
-}
-func (l storeLogger) Fatalf(format string, args ...any) {
-	l.log.Error("log store failed", "error", fmt.Sprintf(format, args...))
-	panic(fmt.Sprintf("log store failed: "+format, args...))
 }

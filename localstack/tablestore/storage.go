@@ -3,7 +3,6 @@ package tablestore
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"syscall"
 
@@ -11,6 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"relink/localstack/pebblelog"
 )
 
 // Memory of the store: the block cache, and twice the memtable while one is being flushed. Stripes remember another 32 MB.
@@ -47,7 +48,7 @@ func openDB(o Options) (*pebble.DB, error) {
 		MaxOpenFiles:                512,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
-		Logger:                      pebbleLog{o.Logger},
+		Logger:                      pebblelog.New(o.Logger, "tablestore storage"),
 	}
 	for i := range po.Levels {
 		l := &po.Levels[i]
@@ -66,21 +67,4 @@ func openDB(o Options) (*pebble.DB, error) {
 		return nil, fmt.Errorf("open tablestore directory %s: %w", dir, err)
 	}
 	return db, nil
-}
-
-// pebbleLog passes Pebble's messages on. Its routine ones are not worth a line.
-type pebbleLog struct{ log *slog.Logger }
-
-func (l pebbleLog) Infof(format string, args ...any) {}
-
-func (l pebbleLog) Errorf(format string, args ...any) {
-	l.log.Error("storage error", "error", fmt.Sprintf(format, args...))
-}
-
-// Fatalf ends the process: Pebble calls it when what is on disk is no longer known, as after a failed fsync, and must
-// not be answered as stored.
-func (l pebbleLog) Fatalf(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	l.log.Error("storage failed", "error", text)
-	panic("tablestore: " + text)
 }
