@@ -49,6 +49,7 @@ type settings struct {
 	AuthLanes      int           `env:"RELINK_LANES_AUTH,default=4"`     // invocations at the same time
 	PropertyLanes  int           `env:"RELINK_LANES_PROPERTY,default=8"` // of 4, 8 and 16 the best at one post in flight per device and at sixteen
 	LifecycleLanes int           `env:"RELINK_LANES_LIFECYCLE,default=4"`
+	OtherLanes     int           `env:"RELINK_LANES_OTHER,default=4"`           // of each of the functions event, shadow, topology, deviceinfo, ota
 	BatchRecords   int           `env:"RELINK_BATCH_RECORDS,default=500"`       // of one invocation
 	Linger         time.Duration `env:"RELINK_BATCH_LINGER,default=0s"`         // longest time that a record waits for company: latency for cost
 	Deadline       time.Duration `env:"RELINK_RECORD_DEADLINE,default=60s"`     // from receipt to the last attempt

@@ -103,9 +103,14 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	c.dispatcher = dispatch.New(dispatch.Options{
 		Node: s.NodeID, Invoker: invoker, DeadLetters: tables.DeadLetters(), Deadline: s.Deadline, MaxBytes: s.MaxInMemory, Logger: log, Metrics: reg,
 		Lanes: map[string]dispatch.Lane{
-			"auth":      {Lanes: s.AuthLanes, MaxRecords: s.BatchRecords, Deadline: s.LoginTimeout, Private: true},
-			"property":  {Lanes: s.PropertyLanes, MaxRecords: s.BatchRecords, Linger: s.Linger},
-			"lifecycle": {Lanes: s.LifecycleLanes, MaxRecords: s.BatchRecords, Private: true},
+			"auth":       {Lanes: s.AuthLanes, MaxRecords: s.BatchRecords, Deadline: s.LoginTimeout, Private: true},
+			"property":   {Lanes: s.PropertyLanes, MaxRecords: s.BatchRecords, Linger: s.Linger},
+			"lifecycle":  {Lanes: s.LifecycleLanes, MaxRecords: s.BatchRecords, Private: true},
+			"event":      {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords, Linger: s.Linger},
+			"shadow":     {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
+			"topology":   {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords, Private: true}, // registrations and logins of sub-devices
+			"deviceinfo": {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
+			"ota":        {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
 			// Given up before the next one is due, with time for a second attempt.
 			"lease": {Function: "lifecycle", Lanes: 1, Queue: 4, Deadline: s.Lease / 3, InvokeTimeout: s.Lease / 6, Private: true},
 		},

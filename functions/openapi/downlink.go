@@ -2,57 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
 	"relink/shared/downlink"
-	"relink/shared/fc"
 	"relink/shared/iot"
 )
 
-// A commander hands a command to the function `command`, which finds the connector that holds the device.
+// A commander hands a command to the function `command`, which finds the connector that holds the device; command.Remote is one.
 type commander interface {
 	Command(ctx context.Context, c downlink.Command) (downlink.Outcome, error)
-}
-
-// An invoker is what fcCommander needs of Function Compute.
-type invoker interface {
-	Invoke(ctx context.Context, function string, event []byte) (fc.Result, error)
-}
-
-// fcCommander is the commander over Function Compute.
-type fcCommander struct{ fc invoker }
-
-func (f fcCommander) Command(ctx context.Context, c downlink.Command) (downlink.Outcome, error) {
-	event, err := json.Marshal(c)
-	if err != nil {
-		return downlink.Outcome{}, err
-	}
-	result, err := f.fc.Invoke(ctx, "command", event)
-	if err != nil {
-		return downlink.Outcome{}, commandError(err)
-	}
-	var o downlink.Outcome
-	if err := json.Unmarshal(result.Body, &o); err != nil || o.State == "" {
-		return downlink.Outcome{}, iot.Wrap(iot.Internal, fmt.Errorf("answer of command (request %s): %w", result.RequestID, errors.Join(err, errors.New("no state"))), "")
-	}
-	return o, nil
-}
-
-// commandError gives an invocation that failed the kind that the caller can act on.
-func commandError(err error) error {
-	var e *fc.Error
-	switch {
-	case errors.As(err, &e) && e.Throttled():
-		return iot.Wrap(iot.Throttled, err, "too many commands")
-	case errors.Is(err, context.DeadlineExceeded):
-		return iot.Wrap(iot.Timeout, err, "no answer in time")
-	case errors.As(err, &e) && e.Retryable():
-		return iot.Wrap(iot.Unavailable, err, "the command service does not answer")
-	}
-	return iot.Wrap(iot.Internal, err, "")
 }
 
 // publish sends one message. Its error has the kind of what became of it; a nil error means that it was written to the

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relink/functions/internal/fcrun"
+	"relink/shared/command"
 	"relink/shared/config"
 	"relink/shared/fc"
 	"relink/shared/iot"
@@ -58,7 +59,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	}
 	api := assemble(parts{
 		tables:    tables{state.Products(), state.Devices(), state.Sessions(), state.Nodes(), state.Properties(), state.Applications()},
-		commander: fcCommander{client}, sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
+		commander: command.Remote{FC: client}, sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }

@@ -9,13 +9,16 @@ import (
 
 	"relink/functions/internal/fcrun"
 	"relink/shared/config"
+	"relink/shared/fc"
 	"relink/shared/iot"
+	"relink/shared/logs"
 	"relink/shared/store"
 )
 
 // Parts are what a handler is made of.
 type Parts struct {
 	Store *store.Store
+	FC    *fc.Client // to have commands carried out: command.Remote
 	Cloud config.Cloud
 	Log   *slog.Logger // with the function's name and, given the context of an invocation, its request id
 }
@@ -37,18 +40,27 @@ func assemble(ctx context.Context, handler func(Parts) (fcrun.Handler, error)) (
 	if err != nil {
 		return nil, err
 	}
-	h, err := handler(Parts{Store: s, Cloud: cfg.Cloud, Log: fcrun.Logger(ctx)})
+	client, err := fc.New(fc.Config{Endpoint: cfg.Cloud.FCEndpoint, Region: cfg.Cloud.Region, AccessKeyID: cfg.Cloud.AccessKeyID,
+		Secret: cfg.Cloud.AccessKeySecret, SecurityToken: cfg.Cloud.SecurityToken, Prefix: cfg.Cloud.FunctionPrefix})
 	if err != nil {
 		return nil, err
 	}
-	return fresh(s, h), nil
+	log := fcrun.Logger(ctx)
+	h, err := handler(Parts{Store: s, FC: client, Cloud: cfg.Cloud, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return fresh(s, client, log, h), nil
 }
 
-// fresh is h with the credentials of each invocation set in s before.
-func fresh(s *store.Store, h fcrun.Handler) fcrun.Handler {
+// fresh is h with the credentials of each invocation set before.
+func fresh(s *store.Store, client *fc.Client, log *slog.Logger, h fcrun.Handler) fcrun.Handler {
 	return fcrun.HandlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
 		if c, ok := fcrun.CredentialsFrom(ctx); ok {
 			s.SetCredentials(c.AccessKeyID, iot.Secret(c.AccessKeySecret), iot.Secret(c.SecurityToken))
+			if err := client.SetCredentials(c.AccessKeyID, iot.Secret(c.AccessKeySecret), iot.Secret(c.SecurityToken)); err != nil {
+				log.LogAttrs(ctx, slog.LevelError, "credentials not renewed", logs.Err(err))
+			}
 		}
 		return h.Invoke(ctx, event)
 	})

@@ -25,7 +25,7 @@ func TestOutsideOfAnInvocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if got, err := fresh(s, echo).Invoke(t.Context(), []byte("x")); string(got) != "x" || err != nil {
+	if got, err := fresh(s, nil, nil, echo).Invoke(t.Context(), []byte("x")); string(got) != "x" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -1,0 +1,15 @@
+// Event is the function that takes what devices report of events.
+package main
+
+import (
+	"relink/functions/internal/fcrun"
+	"relink/functions/internal/tables"
+	"relink/shared/exchange"
+	"relink/shared/topic"
+)
+
+func main() { tables.Main(newHandler) }
+
+func newHandler(p tables.Parts) (fcrun.Handler, error) {
+	return &exchange.Desk{Log: p.Log, Families: map[topic.Family]exchange.Family{}}, nil
+}
