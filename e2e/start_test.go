@@ -97,8 +97,12 @@ func smallTree(t *testing.T, to string, description []byte) {
 	files := map[string]string{
 		"go.mod": "module relink\n\ngo 1.26\n", "s.yaml": string(description), "connector/main.go": program, "scripts/relink/main.go": program,
 	}
-	for _, f := range []string{"auth", "property", "lifecycle", "command", "openapi"} {
-		files["functions/"+f+"/main.go"] = program
+	mains, err := filepath.Glob(filepath.Join(root, "functions", "*", "main.go"))
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no functions: %v", err)
+	}
+	for _, path := range mains {
+		files["functions/"+filepath.Base(filepath.Dir(path))+"/main.go"] = program
 	}
 	for path, text := range files {
 		path = filepath.Join(to, path)
