@@ -45,11 +45,15 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		return nil
 	}
 	return &Session{
-		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
+		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), Gateway: readGateway(row), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
 		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"),
 		Subscribed: readList[device.Subscription](row, "subscribed"), Muted: readList[string](row, "muted"),
 	}
+}
+
+func readGateway(row cells) iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: iot.ProductKey(row.str("gateway_product_key")), DeviceName: iot.DeviceName(row.str("gateway_device_name"))}
 }
 
 // readList reads a column of JSON. What cannot be read counts as empty: the device subscribes again.
@@ -64,7 +68,7 @@ func readList[T any](row cells, name string) []T {
 // NextSession is the session that a take makes of the one before, nil if there was none. The epoch is the clock's where that
 // is greater, so that it keeps growing over a device that was deleted and registered again.
 func NextSession(t *Take, before *Session) *Session {
-	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At}
+	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, Gateway: t.Gateway, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At}
 	if before != nil {
 		next.Epoch = max(t.At, before.Epoch+1)
 		next.ActiveAt = before.ActiveAt
@@ -178,6 +182,10 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	c.add("remote_addr", t.now.RemoteAddr)
 	c.add("active_at", t.now.ActiveAt)
 	c.add("online_at", t.now.OnlineAt)
+	if !t.now.Gateway.IsZero() {
+		c.add("gateway_product_key", string(t.now.Gateway.ProductKey))
+		c.add("gateway_device_name", string(t.now.Gateway.DeviceName))
+	}
 	if t.now.PrevNode != "" {
 		c.add("prev_node", t.now.PrevNode)
 		c.add("prev_epoch", t.now.PrevEpoch)
@@ -195,6 +203,10 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	if t.now.PrevNode == "" {
 		change.DeleteColumn("prev_node")
 		change.DeleteColumn("prev_epoch")
+	}
+	if t.now.Gateway.IsZero() && !t.before.Gateway.IsZero() {
+		change.DeleteColumn("gateway_product_key")
+		change.DeleteColumn("gateway_device_name")
 	}
 	change.DeleteColumn("offline_at")
 	return change

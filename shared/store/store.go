@@ -84,6 +84,7 @@ type Session struct {
 	Ref        iot.DeviceRef
 	Node       string // who holds it; empty once it ended
 	Epoch      int64
+	Gateway    iot.DeviceRef // over whose connection a sub-device speaks; zero for a device with a connection of its own
 	ExtRRPC    bool
 	RemoteAddr string
 	ActiveAt   int64 // first login ever
@@ -102,6 +103,7 @@ type Session struct {
 type Take struct {
 	Ref        iot.DeviceRef
 	Node       string
+	Gateway    iot.DeviceRef // of a sub-device that logs in over the connection of its gateway
 	ExtRRPC    bool
 	RemoteAddr string
 	At         int64

@@ -175,6 +175,27 @@ func testDeadLetters(t *testing.T, s Stores) {
 	}
 }
 
+// A session says whether it is a connection of the device's own or goes over that of a gateway.
+func testGatewaySessions(t *testing.T, s Stores) {
+	ctx, x := t.Context(), s.Sessions()
+	gw, other := ref("gw"), ref("gw2")
+	for i, gateway := range []iot.DeviceRef{{}, gw, gw, other, {}, {}} {
+		at := int64(1000 + i)
+		now, _, errs := x.Take(ctx, []store.Take{{Ref: ref("behind"), Node: "n1", Gateway: gateway, At: at}})
+		mustAll(t, errs)
+		if now[0].Gateway != gateway {
+			t.Errorf("take %d: gateway %v, want %v", i, now[0].Gateway, gateway)
+		}
+		if i == 2 {
+			mustAll(t, x.End(ctx, []iot.DeviceRef{ref("behind")}, []int64{now[0].Epoch}, []int64{at}))
+			now[0].Node, now[0].OfflineAt = "", at
+		}
+		stored, err := x.Get(ctx, ref("behind"))
+		must(t, err)
+		equal(t, *stored, *now[0], "Get")
+	}
+}
+
 // What a device has subscribed belongs to it: it outlives sessions, and only the session that holds the device may change it.
 func testSubscriptions(t *testing.T, s Stores) {
 	ctx := t.Context()

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"session_of_one_batch", testSessionBatch},
 		{"session_race", testSessionRace},
 		{"subscriptions", testSubscriptions},
+		{"gateway_sessions", testGatewaySessions},
 		{"nodes", testNodes},
 		{"properties", testProperties},
 		{"properties_of_one_batch", testPropertyBatch},
