@@ -13,7 +13,7 @@ import (
 // golden is the model of "Golden examples" with its module.
 func golden(t testing.TB) *Model {
 	t.Helper()
-	data, err := os.ReadFile("testdata/golden.json")
+	data, err := os.ReadFile("testdata/golden_model.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,8 +21,11 @@ func golden(t testing.TB) *Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	meter, err := Parse([]byte(`{"properties":[{"identifier":"kwh","name":"Energy","accessMode":"r","dataType":{"type":"double","specs":{"min":"0","max":"1e9"}}}],
-"events":[{"identifier":"trip","name":"Trip","type":"error","outputData":[]}],"functionBlockId":"meter","functionBlockName":"Meter"}`))
+	module, err := os.ReadFile("testdata/golden_module.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	meter, err := Parse(module)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +81,7 @@ func TestParse(t *testing.T) {
 // What TSL writes is what the vendor's document has, byte for byte but for schema, link and profile.
 func TestTSLIsGolden(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("testdata/golden.json")
+	data, err := os.ReadFile("testdata/golden_model.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,7 +310,7 @@ func TestAddBlock(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	data, err := os.ReadFile("testdata/golden.json")
+	data, err := os.ReadFile("testdata/golden_model.json")
 	if err != nil {
 		f.Fatal(err)
 	}
