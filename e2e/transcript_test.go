@@ -19,7 +19,6 @@ import (
 	"github.com/alibabacloud-go/tea/tea"
 
 	"relink/scripts/load"
-	"relink/shared/topic"
 )
 
 // Transcripts are conversations between devices and the platform, word for word, in testdata/transcripts:
@@ -91,7 +90,7 @@ func TestTranscripts(t *testing.T) {
 
 // A stage has the products that all transcripts share.
 type stage struct {
-	s                         *system
+	s                  *system
 	pk, gateways, subs string
 	raws               func() string
 }
@@ -146,7 +145,6 @@ func goldenProduct(t *testing.T, api *iotapi.Client) string {
 	t.Helper()
 	pk := plainProduct(t, api, "transcript_golden", 0, 1)
 	importModel(t, api, pk, "golden_model.json", "")
-	importModel(t, api, pk, "golden_module.json", "meter")
 	publishModel(t, api, pk)
 	return pk
 }
@@ -439,50 +437,4 @@ func pattern(text string) *regexp.Regexp {
 		at = m[1]
 	}
 	return regexp.MustCompile(expression + regexp.QuoteMeta(text[at:]) + `$`)
-}
-
-// elsewhere are topics that no device with a session can speak on; the tests named have them.
-var elsewhere = map[string]string{
-	"/ext/register":               "TestDynamicRegistration",
-	"/ext/regnwl":                 "TestDynamicRegistration",
-	"/ext/auth/identity/response": "TestX509",
-}
-
-// Every topic of the table is in a transcript.
-func TestEveryTopicHasATranscript(t *testing.T) {
-	t.Parallel()
-	paths, err := filepath.Glob(filepath.Join(transcripts, "*.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var spoken []string // direction and topic, with the table's names
-	same := strings.NewReplacer("{gpk}", "{pk}", "{gdn}", "{dn}", "{spk}", "{pk}", "{sdn}", "{dn}", "{rpk}", "{pk}", "{rdn}", "{dn}")
-	for _, path := range paths {
-		_, steps := readTranscript(t, path)
-		for _, s := range steps {
-			name, _, _ := strings.Cut(s.subject, " ")
-			switch s.kind {
-			case ">":
-				spoken = append(spoken, topic.Up.String()+same.Replace(name))
-			case "<":
-				spoken = append(spoken, topic.Down.String()+same.Replace(name))
-			}
-		}
-	}
-	for _, e := range topic.Table() {
-		if elsewhere[e.Topic] != "" {
-			continue
-		}
-		want := regexp.QuoteMeta(e.Direction.String() + e.Topic)
-		want = strings.ReplaceAll(want, `\{id\}`, `[^/]+`)
-		want = strings.ReplaceAll(want, `\{rest\}`, `.+`)
-		re := regexp.MustCompile("^" + want + "$")
-		found := false
-		for _, line := range spoken {
-			found = found || re.MatchString(line)
-		}
-		if !found {
-			t.Errorf("no transcript has %s %s", e.Direction, e.Topic)
-		}
-	}
 }
