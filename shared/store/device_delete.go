@@ -27,12 +27,15 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 			return err
 		}
 	}
-	if err := d.dropHistory(ctx, ref); err != nil {
-		return err
+	for _, history := range []tablestore.RangeRowQueryCriteria{historyRange(ref, nil), eventRange(ref, nil)} {
+		if err := d.dropHistory(ctx, history); err != nil {
+			return err
+		}
 	}
 	err = firstError(c.write(ctx, []tablestore.RowChange{
 		&tablestore.DeleteRowChange{TableName: tableSession, PrimaryKey: deviceRowKey(ref), Condition: always},
 		&tablestore.DeleteRowChange{TableName: tableLatest, PrimaryKey: deviceRowKey(ref), Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableDesired, PrimaryKey: deviceRowKey(ref), Condition: always},
 	}))
 	if err != nil || row == nil {
 		return err
@@ -40,8 +43,8 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	return c.delete(ctx, &tablestore.DeleteRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(ref), Condition: always})
 }
 
-// dropHistory deletes a device's history as it reads it, some thousand rows at a time.
-func (d devices) dropHistory(ctx context.Context, ref iot.DeviceRef) error {
+// dropHistory deletes one of a device's histories as it reads it, some thousand rows at a time.
+func (d devices) dropHistory(ctx context.Context, history tablestore.RangeRowQueryCriteria) error {
 	const batch = maxWriteRows * parallel
 	changes := make([]tablestore.RowChange, 0, batch)
 	var failed error
@@ -50,8 +53,8 @@ func (d devices) dropHistory(ctx context.Context, ref iot.DeviceRef) error {
 		changes = changes[:0]
 		return failed == nil
 	}
-	err := d.s.client.scan(ctx, historyRange(ref, nil), func(row *tablestore.Row) bool {
-		changes = append(changes, &tablestore.DeleteRowChange{TableName: tableHistory, PrimaryKey: row.PrimaryKey, Condition: always})
+	err := d.s.client.scan(ctx, history, func(row *tablestore.Row) bool {
+		changes = append(changes, &tablestore.DeleteRowChange{TableName: history.TableName, PrimaryKey: row.PrimaryKey, Condition: always})
 		return len(changes) < batch || flush()
 	})
 	if err != nil {

@@ -160,6 +160,9 @@ func (w *posting) collectLatest(posts []Post, errs []error, first int32) {
 	w.latest = w.latest[:0]
 	clear(w.byName)
 	for i := first; i >= 0; i = w.next[i] {
+		if posts[i].HistoryOnly {
+			continue
+		}
 		if len(w.latest)+len(posts[i].Values) > maxLatestCells {
 			errs[i] = iot.Errorf(iot.Throttled, "too many different properties at once")
 			continue

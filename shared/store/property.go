@@ -138,7 +138,7 @@ func (p properties) History(ctx context.Context, ref iot.DeviceRef, identifier s
 	column := columnOf(identifier)
 	q.ColumnsToGet = []string{column}
 	q.Limit = int32(min(limit+1, 5000))
-	page := HistoryPage{Limit: limit}
+	page := ValuePage(limit)
 	err := p.client.scan(ctx, q, func(row *tablestore.Row) bool {
 		raw := newCells(row.Columns).value(column)
 		if raw == nil {
@@ -150,28 +150,5 @@ func (p properties) History(ctx context.Context, ref iot.DeviceRef, identifier s
 	if err != nil {
 		return nil, 0, err
 	}
-	return page.Values, page.Next, nil
-}
-
-// A HistoryPage collects one answer of Properties.History in the order of the query. Values of one time are never split over
-// two pages, because the next page begins with a time: a page ends before a time of which it cannot take all values, and is
-// longer than Limit only if a single time has more.
-type HistoryPage struct {
-	Limit  int
-	Values []Value
-	Next   int64 // where the next page begins; 0 if there is none
-}
-
-// Add takes the next value and reports whether the page wants another.
-func (p *HistoryPage) Add(v Value) bool {
-	n := len(p.Values)
-	if n < p.Limit || v.Time == p.Values[0].Time {
-		p.Values = append(p.Values, v)
-		return true
-	}
-	for n > 0 && p.Values[n-1].Time == v.Time {
-		n--
-	}
-	p.Values, p.Next = p.Values[:n], v.Time
-	return false
+	return page.Items, page.Next, nil
 }

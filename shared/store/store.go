@@ -142,6 +142,8 @@ type Post struct {
 	Ref       iot.DeviceRef
 	MessageID string
 	Values    []Value
+	// HistoryOnly posts do not become latest values.
+	HistoryOnly bool
 }
 
 // A Value is one property at one time. JSON is the value as the device wrote it.

@@ -127,5 +127,7 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	delete(d.s.sessions, ref)
 	delete(d.s.latest, ref)
 	delete(d.s.history, ref)
+	delete(d.s.events, ref)
+	delete(d.s.desired, ref)
 	return nil
 }

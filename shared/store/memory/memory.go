@@ -25,6 +25,8 @@ type Store struct {
 	nodes        map[string]store.Node
 	latest       map[iot.DeviceRef]map[string]store.Value
 	history      map[iot.DeviceRef]map[point]store.Value
+	events       map[iot.DeviceRef]map[eventPlace]store.Event
+	desired      map[iot.DeviceRef]desiredRow
 	deadLetters  []store.DeadLetter
 	applications map[int64]store.Application
 }
@@ -44,6 +46,8 @@ func New() *Store {
 		nodes:        make(map[string]store.Node),
 		latest:       make(map[iot.DeviceRef]map[string]store.Value),
 		history:      make(map[iot.DeviceRef]map[point]store.Value),
+		events:       make(map[iot.DeviceRef]map[eventPlace]store.Event),
+		desired:      make(map[iot.DeviceRef]desiredRow),
 		applications: make(map[int64]store.Application),
 	}
 }

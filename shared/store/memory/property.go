@@ -36,7 +36,7 @@ func (p properties) post(post *store.Post) {
 	}
 	for _, v := range post.Values {
 		v.JSON = slices.Clone(v.JSON)
-		if old, ok := latest[v.Identifier]; !ok || v.Time >= old.Time {
+		if old, ok := latest[v.Identifier]; !post.HistoryOnly && (!ok || v.Time >= old.Time) {
 			latest[v.Identifier] = v
 		}
 		history[point{v.Time, post.MessageID, v.Identifier}] = v
@@ -80,7 +80,7 @@ func (p properties) History(ctx context.Context, ref iot.DeviceRef, identifier s
 		}
 		return order
 	})
-	page := store.HistoryPage{Limit: limit}
+	page := store.ValuePage(limit)
 	for _, at := range points {
 		v := p.s.history[ref][at]
 		v.JSON = slices.Clone(v.JSON)
@@ -88,5 +88,5 @@ func (p properties) History(ctx context.Context, ref iot.DeviceRef, identifier s
 			break
 		}
 	}
-	return page.Values, page.Next, nil
+	return page.Items, page.Next, nil
 }

@@ -128,6 +128,21 @@ func testPropertyVolume(t *testing.T, s Stores) {
 	}
 }
 
+// testHistoryOnly stores what must not become the latest value, alone and between posts that do.
+func testHistoryOnly(t *testing.T, s Stores) {
+	only := func(id string, v store.Value) store.Post {
+		return store.Post{Ref: ref("d1"), MessageID: id, Values: []store.Value{v}, HistoryOnly: true}
+	}
+	mustAll(t, s.Properties().Post(t.Context(), []store.Post{only("m1", value("a", 5000, "5"))}))
+	wantLatest(t, s, ref("d1"), "")
+	mustAll(t, s.Properties().Post(t.Context(), []store.Post{
+		only("m2", value("a", 6000, "6")), {Ref: ref("d1"), MessageID: "m3", Values: []store.Value{value("a", 1000, "1")}}, only("m4", value("b", 7000, "7")),
+	}))
+	wantLatest(t, s, ref("d1"), "a@1000=1 ")
+	wantHistory(t, s, ref("d1"), "a", "a@1000=1 a@5000=5 a@6000=6 ")
+	wantHistory(t, s, ref("d1"), "b", "b@7000=7 ")
+}
+
 func testHistoryPages(t *testing.T, s Stores) {
 	ctx, p := t.Context(), s.Properties()
 	var posts []store.Post

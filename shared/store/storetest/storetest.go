@@ -17,6 +17,8 @@ type Stores interface {
 	Sessions() store.Sessions
 	Nodes() store.Nodes
 	Properties() store.Properties
+	Events() store.Events
+	DesiredProperties() store.DesiredProperties
 	DeadLetters() store.DeadLetters
 	Applications() store.Applications
 }
@@ -42,7 +44,11 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"properties_of_one_batch", testPropertyBatch},
 		{"property_identifiers", testPropertyIdentifiers},
 		{"property_volume", testPropertyVolume},
+		{"history_only", testHistoryOnly},
 		{"history_pages", testHistoryPages},
+		{"events", testEvents},
+		{"event_volume", testEventVolume},
+		{"desired", testDesired},
 		{"dead_letters", testDeadLetters},
 		{"applications", testApplications},
 	}
