@@ -1,15 +1,15 @@
-// Event is the function that takes what devices report of events.
+// Event is the function that takes what devices report of events: it checks, stores and answers it.
 package main
 
 import (
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
+	"relink/shared/event"
 	"relink/shared/exchange"
-	"relink/shared/topic"
 )
 
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &exchange.Desk{Log: p.Log, Families: map[topic.Family]exchange.Family{}}, nil
+	return &exchange.Desk{Families: event.New(p.Store, p.Log, nil).Families(), Log: p.Log}, nil
 }

@@ -19,6 +19,8 @@ type api struct {
 	devices    *registry.Registry
 	rows       store.Devices // for lists, which need no use case
 	properties store.Properties
+	events     store.Events
+	desired    store.DesiredProperties
 	commander  commander
 	ids        *ids
 	now        func() time.Time

@@ -20,6 +20,8 @@ type tables struct {
 	sessions     store.Sessions
 	nodes        store.Nodes
 	properties   store.Properties
+	events       store.Events
+	desired      store.DesiredProperties
 	applications store.Applications
 }
 
@@ -53,6 +55,8 @@ func assemble(p parts) http.Handler {
 		cached:     store.NewCachedProducts(t.products, p.now),
 		rows:       t.devices,
 		properties: t.properties,
+		events:     t.events,
+		desired:    t.desired,
 		commander:  p.commander,
 		ids:        newIDs(p.now),
 		now:        p.now,

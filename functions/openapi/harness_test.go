@@ -52,7 +52,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	s := &system{store: memory.New(), commands: new(fakeCommander), sink: new(fakeSink), console: new(syncBuffer)}
 	m := s.store
 	server := httptest.NewServer(assemble(parts{
-		tables:    tables{m.Products(), m.Devices(), m.Sessions(), m.Nodes(), m.Properties(), m.Applications()},
+		tables:    tables{m.Products(), m.Devices(), m.Sessions(), m.Nodes(), m.Properties(), m.Events(), m.DesiredProperties(), m.Applications()},
 		commander: s.commands, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {
@@ -252,5 +252,6 @@ func thingModelJSON(pk string) string {
 "services":[
 {"productKey":"PK","identifier":"reboot","serviceName":"reboot","callType":"ASYNC","required":false,"custom":true,"inputParams":[{"identifier":"delay","name":"delay","dataType":"INT","direction":"PARAM_INPUT","paraOrder":0,"custom":true,"dataSpecs":{"dataType":"INT","min":"0","max":"60","step":"1","custom":true}}],"outputParams":[]},
 {"productKey":"PK","identifier":"add","serviceName":"add","callType":"SYNC","required":false,"custom":true,"inputParams":[],"outputParams":[]}],
-"events":[]}`, "PK", pk)
+"events":[
+{"productKey":"PK","identifier":"alarm","eventName":"Alarm","eventType":"ALERT_EVENT_TYPE","required":false,"custom":true,"outputdata":[{"identifier":"code","name":"code","dataType":"INT","direction":"PARAM_OUTPUT","paraOrder":0,"custom":true,"dataSpecs":{"dataType":"INT","min":"0","max":"99","step":"1","custom":true}}]}]}`, "PK", pk)
 }

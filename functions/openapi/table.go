@@ -57,6 +57,8 @@ func (a *api) actions() openapi.Table {
 			Special: map[iot.Kind]string{iot.ModelNotFound: attrStatus}},
 		&openapi.Action{Name: "QueryDevicePropertyData", Required: []string{"Asc", "EndTime", "Identifier", "PageSize", "StartTime"}, Limit: 50, Codes: thing,
 			Handle: a.queryDevicePropertyData, Special: map[iot.Kind]string{iot.ModelNotFound: attrHistory, iot.NotInModel: attrHistory}},
+		&openapi.Action{Name: "QueryDeviceEventData", Required: []string{"EndTime", "StartTime"}, Limit: 50, Codes: thing, Handle: a.queryDeviceEventData,
+			Special: map[iot.Kind]string{iot.ModelNotFound: "iot.device.QueryDeviceEventHistoryFailed"}},
 		&openapi.Action{Name: "InvokeThingService", Required: []string{"Args", "Identifier"}, Limit: 500, Codes: thing, Handle: a.invokeThingService,
 			Special: map[iot.Kind]string{iot.InvalidParams: invoke, iot.NotInModel: invoke, iot.NotPermitted: invoke, iot.QuotaExceeded: invoke}},
 		&openapi.Action{Name: "Pub", Required: with("MessageContent", "TopicFullName"), Limit: 1600, Codes: openapi.MessageCodes, Handle: a.pub},

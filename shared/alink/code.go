@@ -105,6 +105,8 @@ var (
 	ErrEmpty           = &Error{CodeParams, refusal.PayloadEmpty, MessageParams, iot.InvalidParams}
 	ErrParamsMissing   = &Error{CodeParams, refusal.ParamsMissing, MessageParams, iot.InvalidParams}
 	ErrParamsMalformed = &Error{CodeParams, refusal.ParamsMalformed, MessageParams, iot.InvalidParams}
+	// ErrValidator says that the product's model cannot be used ("If the validator itself cannot run").
+	ErrValidator = &Error{CodeValidator, refusal.FunctionFailed, "thing model is not usable", iot.Internal}
 )
 
 // CodeOf gives the code and the message that a device is told about err; 200 and "success" for nil. The text of an error that

@@ -10,9 +10,6 @@ import (
 	"strings"
 )
 
-// errValidator says that the product's model cannot be used ("If the validator itself cannot run").
-var errValidator = &alink.Error{Code: alink.CodeValidator, Cause: refusal.FunctionFailed, Message: "thing model is not usable", Kind: iot.Internal}
-
 // retry is the result of a record about which nothing was decided.
 func retry(err error) record.Result {
 	reason := refusal.FunctionFailed

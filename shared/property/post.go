@@ -126,7 +126,7 @@ func (s *Service) check(ctx context.Context, b *batch, i int) {
 	}
 	if product.ThingErr != nil {
 		s.log.LogAttrs(ctx, slog.LevelError, "thing model not usable", logs.Device(rec.Device), slog.String(logs.FieldMessageID, rec.MessageID), logs.Err(product.ThingErr))
-		b.refuse(i, replyTopic, req.ID, up.Method, errValidator)
+		b.refuse(i, replyTopic, req.ID, up.Method, alink.ErrValidator)
 		return
 	}
 	model, mode := product.Thing, tsl.Mode(product.ValidateType)

@@ -74,7 +74,7 @@ const (
 // table is the only place that knows topics: parsing, rights, replies and automatic delivery are derived from it.
 var table = []Entry{
 	{thing + "event/property/post", Up, PropertyPost, "thing.event.property.post", Suffix, false, "property", Done},
-	{thing + "event/{id}/post", Up, EventPost, "", Suffix, false, "event", NotYet},
+	{thing + "event/{id}/post", Up, EventPost, "", Suffix, false, "event", Done},
 	{thing + "event/property/batch/post", Up, PropertyBatchPost, "thing.event.property.batch.post", Suffix, false, "property", NotYet},
 	{thing + "event/property/history/post", Up, PropertyHistoryPost, "thing.event.property.history.post", Suffix, false, "property", NotYet},
 	{thing + "event/property/pack/post", Up, PropertyPackPost, "thing.event.property.pack.post", Suffix, false, "property", NotYet},
