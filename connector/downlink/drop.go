@@ -11,9 +11,11 @@ var reasons = map[string]refusal.Cause{
 	string(refusal.TakenOver): refusal.TakenOver,
 	string(refusal.Disabled):  refusal.Disabled,
 	string(refusal.Deleted):   refusal.Deleted,
+
+	string(refusal.TopologyRemoved): refusal.TopologyRemoved,
 }
 
-// drop ends a device's connection, unless its session is newer than what the caller knows.
+// drop ends a device's session, unless its session is newer than what the caller knows.
 func (s *Server) drop(d *downlink.Drop) downlink.Outcome {
 	ref := iot.DeviceRef{ProductKey: d.ProductKey, DeviceName: d.DeviceName}
 	cause, ok := reasons[d.Reason]
@@ -24,6 +26,9 @@ func (s *Server) drop(d *downlink.Drop) downlink.Outcome {
 		s.Drops.Note(ref, cause, s.Now()) // a login may be under way that read the device before
 	}
 	sess := s.Registry.Get(ref)
+	if cause == refusal.TopologyRemoved && sess != nil && sess.Gateway() == nil {
+		sess = nil // it has a connection of its own by now, which is no gateway's concern
+	}
 	if sess == nil {
 		return downlink.Outcome{State: downlink.Offline}
 	}

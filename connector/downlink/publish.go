@@ -13,6 +13,9 @@ import (
 // publish sends one message to a device, and for a synchronous call waits for its answer.
 func (s *Server) publish(ctx context.Context, p *downlink.Publish) downlink.Outcome {
 	started := s.Now()
+	if p.Via != nil {
+		return s.note(p, started, s.via(p))
+	}
 	sess := s.Registry.Get(p.Ref())
 	if sess == nil {
 		return s.note(p, started, downlink.Outcome{State: downlink.Offline})
@@ -26,12 +29,12 @@ func (s *Server) publish(ctx context.Context, p *downlink.Publish) downlink.Outc
 		outcome.State = sess.Publish(name, p.Payload, p.QoS)
 		return s.note(p, started, outcome)
 	}
-	call := expect(sess, reply)
+	answers, call := expect(sess, reply)
 	if call == nil {
 		outcome.State = downlink.Busy
 		return s.note(p, started, outcome)
 	}
-	defer sess.Forget(call)
+	defer answers.Forget(call)
 	if outcome.State = sess.Publish(name, p.Payload, p.QoS); outcome.State != downlink.Sent {
 		return s.note(p, started, outcome)
 	}
@@ -45,14 +48,32 @@ func (s *Server) publish(ctx context.Context, p *downlink.Publish) downlink.Outc
 	return s.note(p, started, outcome)
 }
 
+// via sends a message over a gateway's connection that is for one of its sub-devices, logged in or not.
+func (s *Server) via(p *downlink.Publish) downlink.Outcome {
+	gateway := s.Registry.Get(p.Via.Ref())
+	switch {
+	case gateway == nil:
+		return downlink.Outcome{State: downlink.Offline}
+	case p.ReplyTopic != "":
+		return downlink.Outcome{State: downlink.Refused, Epoch: gateway.Grant.Epoch}
+	}
+	if sess := s.Registry.Get(p.Ref()); sess != nil && sess.Gateway() == gateway {
+		return downlink.Outcome{State: sess.Publish(p.Topic, p.Payload, p.QoS), Epoch: sess.Grant.Epoch}
+	}
+	return downlink.Outcome{State: gateway.Relay(p.Ref(), p.Topic, p.Payload, p.QoS), Epoch: gateway.Grant.Epoch}
+}
+
 // expect waits for what the device publishes on the reply topic. Answers are told apart by the message id in their topics
-// ("Interoperability rules", 19).
-func expect(sess *session.Session, reply string) *session.Call {
+// ("Interoperability rules", 19). One that comes on a topic that names no device counts as the gateway's, whose connection it comes on.
+func expect(sess *session.Session, reply string) (answers *session.Session, call *session.Call) {
 	u, err := topic.ParseUplink(reply)
 	if err != nil || !u.IsRRPCResponse() {
-		return nil
+		return nil, nil
 	}
-	return sess.Expect(u.Name)
+	if gateway := sess.Gateway(); gateway != nil && u.Device.IsZero() {
+		sess = gateway
+	}
+	return sess, sess.Expect(u.Name)
 }
 
 var causes = map[downlink.State]refusal.Cause{

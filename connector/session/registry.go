@@ -26,24 +26,30 @@ func (r *Registry) shard(ref iot.DeviceRef) *shard { return &r.shards[ref.Hash()
 // Put takes a session in; the one that the device had before is ended ("Duplicate connections"). False means that a newer one is
 // there already, and that it is s that has to end.
 func (r *Registry) Put(s *Session) bool {
+	old, ok := r.Swap(s)
+	if old != nil {
+		old.End(refusal.TakenOver, "")
+	}
+	return ok
+}
+
+// Swap is Put for whoever ends the old session itself; nil if there was none.
+func (r *Registry) Swap(s *Session) (old *Session, ok bool) {
 	sh := r.shard(s.Ref)
 	sh.mu.Lock()
-	old := sh.sessions[s.Ref]
+	defer sh.mu.Unlock()
+	old = sh.sessions[s.Ref]
 	if old != nil && old.Grant.Epoch > s.Grant.Epoch {
-		sh.mu.Unlock()
-		return false
+		return nil, false
 	}
 	if sh.sessions == nil {
 		sh.sessions = make(map[iot.DeviceRef]*Session)
 	}
 	sh.sessions[s.Ref] = s
-	sh.mu.Unlock()
 	if old == nil {
 		r.n.Add(1)
-	} else {
-		old.End(refusal.TakenOver, "")
 	}
-	return true
+	return old, true
 }
 
 // Remove takes a session out, if it is still the device's.

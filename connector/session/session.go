@@ -17,6 +17,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
+	"relink/shared/topic"
 )
 
 // A Dispatcher brings records to functions. Submit blocks while its queues are full; done is called once, from a goroutine that
@@ -61,8 +62,29 @@ func New(g *device.Grant, conn Conn, remoteAddr string, now time.Time) *Session 
 	return s
 }
 
-// End closes the session's connection. What follows from that happens where the connection is read.
+// Conn is the connection behind the session.
+func (s *Session) Conn() Conn { return s.conn }
+
+// Gateway is the session of the gateway over whose connection this one goes; nil for a device with a connection of its own.
+func (s *Session) Gateway() *Session {
+	if x, ok := s.conn.(interface{ Gateway() *Session }); ok {
+		return x.Gateway()
+	}
+	return nil
+}
+
+// End closes the session's connection, or for a sub-device only its session. What follows from that happens where the connection is read.
 func (s *Session) End(cause refusal.Cause, detail string) { s.conn.End(cause, detail) }
+
+// Relay sends a message to a gateway that is for a sub-device of its topology, which need not be logged in ("Disable, enable, delete"):
+// on topics of the sub-device that need no SUBSCRIBE, and no others.
+func (s *Session) Relay(of iot.DeviceRef, name string, payload []byte, qos byte) downlink.State {
+	sub := device.Grant{ProductKey: of.ProductKey, DeviceName: of.DeviceName}
+	if s.Grant.NodeType != device.NodeGateway || topic.FilterOwner(name) != of || !topic.Automatic(&sub, name) {
+		return downlink.Refused
+	}
+	return s.conn.Publish(name, payload, min(qos, 1))
+}
 
 // Publish sends a message to the device if it may have it, at the lesser of qos and what was granted.
 func (s *Session) Publish(topic string, payload []byte, qos byte) downlink.State {

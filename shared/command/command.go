@@ -61,8 +61,16 @@ func (s *Service) publish(ctx context.Context, p *downlink.Publish) (downlink.Ou
 		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "QoS %d is not offered", p.QoS)
 	case p.WaitMS < 0 || p.WaitMS > downlink.MaxWait:
 		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a wait of %d ms is not within 0 and %d", p.WaitMS, downlink.MaxWait)
+	case p.Via != nil && !valid(p.Via.ProductKey, p.Via.DeviceName):
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "product key or device name of the gateway is malformed")
+	case p.Via != nil && p.ReplyTopic != "":
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a synchronous call needs a session of the sub-device itself")
 	}
-	return s.reach(ctx, p.Ref(), func(base string) (downlink.Outcome, error) { return s.caller.Publish(ctx, base, p) })
+	holder := p.Ref()
+	if p.Via != nil {
+		holder = p.Via.Ref()
+	}
+	return s.reach(ctx, holder, func(base string) (downlink.Outcome, error) { return s.caller.Publish(ctx, base, p) })
 }
 
 func (s *Service) drop(ctx context.Context, d *downlink.Drop) (downlink.Outcome, error) {

@@ -117,6 +117,25 @@ func TestExecute(t *testing.T) {
 	}
 }
 
+// What goes over a gateway is brought to the connector that holds the gateway, wherever the sub-device is.
+func TestVia(t *testing.T) {
+	t.Parallel()
+	s, calls, svc := setUp(t)
+	take(t, s, "n1")
+	gw := iot.DeviceRef{ProductKey: "a1GatewayXX", DeviceName: "gw-001"}
+	cmd := publish()
+	cmd.Publish.Via = &downlink.Gateway{ProductKey: gw.ProductKey, DeviceName: gw.DeviceName}
+	if o, err := svc.Execute(t.Context(), cmd); err != nil || o.State != downlink.Offline || len(calls.called) != 0 {
+		t.Errorf("gateway is offline: %+v, %v, called %v", o, err, calls.called)
+	}
+	if _, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: gw, Node: "n2", At: 1}}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	if o, err := svc.Execute(t.Context(), cmd); err != nil || o.State != downlink.Sent || fmt.Sprint(calls.called) != "[http://n2]" {
+		t.Errorf("gateway is online: %+v, %v, called %v", o, err, calls.called)
+	}
+}
+
 func TestSenseless(t *testing.T) {
 	t.Parallel()
 	_, calls, svc := setUp(t)
@@ -131,7 +150,11 @@ func TestSenseless(t *testing.T) {
 		"foreign_key": with(func(p *downlink.Publish) { p.ProductKey = "a/b" }),
 		"no_topic":    with(func(p *downlink.Publish) { p.Topic = "" }),
 		"qos_2":       with(func(p *downlink.Publish) { p.QoS = 2 }),
-		"long_wait":   with(func(p *downlink.Publish) { p.WaitMS = downlink.MaxWait + 1 }),
+		"via_nobody":  with(func(p *downlink.Publish) { p.Via = &downlink.Gateway{} }),
+		"via_call": with(func(p *downlink.Publish) {
+			p.Via, p.ReplyTopic = &downlink.Gateway{ProductKey: "a1GatewayXX", DeviceName: "gw-001"}, "/r"
+		}),
+		"long_wait": with(func(p *downlink.Publish) { p.WaitMS = downlink.MaxWait + 1 }),
 	} {
 		if _, err := svc.Execute(t.Context(), cmd); !iot.Is(err, iot.InvalidParams) {
 			t.Errorf("%s: %v, want invalid_params", name, err)

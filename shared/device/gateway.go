@@ -2,6 +2,12 @@ package device
 
 import "relink/shared/iot"
 
+// Kinds of devices (Grant.NodeType, product's NodeType).
+const (
+	NodeDevice  = 0
+	NodeGateway = 1
+)
+
 // SubSessions is what function topology tells the connector with its answer to combine/login, logout and their batches (Result.Data, as
 // JSON): which sub-devices from now on speak, and are spoken to, over the gateway's connection, and which no longer do. The connector
 // acts on it before the gateway hears the reply.

@@ -5,7 +5,8 @@
 //	POST /v1/publish  Publish → Outcome
 //	POST /v1/drop     Drop    → Outcome
 //
-// A device is addressed by its name; a connector only ever writes to that device's own connection.
+// A device is addressed by its name; a connector only ever writes to that device's own connection, which for a sub-device is its
+// gateway's.
 package downlink
 
 import "relink/shared/iot"
@@ -35,6 +36,21 @@ type Publish struct {
 	ReplyTopic string `json:"replyTopic,omitempty"`
 	ExtTopic   string `json:"extTopic,omitempty"`
 	WaitMS     int    `json:"waitMs,omitempty"`
+	// Via, if set, is the gateway of a sub-device: the message goes over its connection whether or not the sub-device is logged in
+	// there ("Disable, enable, delete"). The topic is one of the sub-device's that needs no SUBSCRIBE. That the sub-device is in the
+	// gateway's topology is for the caller to know. It cannot be a synchronous call.
+	Via *Gateway `json:"via,omitempty"`
+}
+
+// A Gateway addresses a device that others speak through.
+type Gateway struct {
+	ProductKey iot.ProductKey `json:"productKey"`
+	DeviceName iot.DeviceName `json:"deviceName"`
+}
+
+// Ref addresses the gateway.
+func (g *Gateway) Ref() iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: g.ProductKey, DeviceName: g.DeviceName}
 }
 
 // Ref addresses the device.
@@ -42,12 +58,13 @@ func (p *Publish) Ref() iot.DeviceRef {
 	return iot.DeviceRef{ProductKey: p.ProductKey, DeviceName: p.DeviceName}
 }
 
-// A Drop ends a device's connection if its session is not newer than Epoch (0: whatever its session).
+// A Drop ends a device's session if that is not newer than Epoch (0: whatever its session). A device loses its connection with it. A
+// sub-device does not take its gateway's along: the gateway is told on /ext/error ("When a sub-device loses its session").
 type Drop struct {
 	ProductKey iot.ProductKey `json:"productKey"`
 	DeviceName iot.DeviceName `json:"deviceName"`
 	Epoch      int64          `json:"epoch,omitempty"`
-	Reason     string         `json:"reason"` // taken_over, disabled, deleted
+	Reason     string         `json:"reason"` // taken_over, disabled, deleted, topology_removed
 }
 
 // A State says what became of a request.

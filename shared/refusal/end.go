@@ -16,6 +16,10 @@ const (
 	LeaseLost        Cause = "lease_lost"
 	Shutdown         Cause = "shutdown"
 	InternalError    Cause = "internal_error"
+	SubLoggedOut     Cause = "sub_logged_out"
+	GatewayGone      Cause = "gateway_gone"
+	TopologyRemoved  Cause = "topology_removed"
+	GatewayFull      Cause = "gateway_full"
 )
 
 var ends = []Explanation{
@@ -41,4 +45,11 @@ var ends = []Explanation{
 	{Shutdown, "The connector was stopped.", "Nothing; the device reaches another connector."},
 	{InternalError, "The connector failed while it handled this connection, and closed it.",
 		"Report it with the log line; other connections are not affected."},
+	{SubLoggedOut, "The gateway logged its sub-device out.", "Nothing; the gateway logs it in again when it is back."},
+	{GatewayGone, "The connection of the gateway ended, and with it the sessions of all its sub-devices.",
+		"Look why the gateway's own session ended; after its next CONNECT it logs its sub-devices in again."},
+	{TopologyRemoved, "The sub-device was taken out of the topology of the gateway through which it was connected.",
+		"Nothing if that was wanted; else add it again (topo/add by the gateway), and log it in."},
+	{GatewayFull, "The gateway has as many sub-devices logged in as one connection may carry (2,000).",
+		"Log sub-devices out that are not there, or spread them over several gateways."},
 }

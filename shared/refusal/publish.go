@@ -4,6 +4,7 @@ package refusal
 const (
 	TopicNotOwn          Cause = "topic_not_own"
 	TopicNotPermitted    Cause = "topic_not_permitted"
+	SubNotLoggedIn       Cause = "sub_not_logged_in"
 	TopicMalformed       Cause = "topic_malformed"
 	TopicTooLong         Cause = "topic_too_long"
 	TopicTooDeep         Cause = "topic_too_deep"
@@ -35,8 +36,10 @@ const (
 )
 
 var publishes = []Explanation{
-	{TopicNotOwn, "The topic names another device, or a sub-device that is not logged in through this connection. The message was dropped.",
-		"Build topics from the product key and device name that the device logged in with; a gateway logs its sub-device in first."},
+	{TopicNotOwn, "The topic names another device. The message was dropped.",
+		"Build topics from the product key and device name that the device logged in with."},
+	{SubNotLoggedIn, "A gateway used a topic of a device that is not logged in through its connection. A message was dropped, and the gateway told on /ext/error with code 520; a filter was refused.",
+		"Let the gateway log the sub-device in (combine/login) first, and again whenever it is told code 520, 427 or 522. It has to be in the gateway's topology."},
 	{TopicNotPermitted, "The device may not publish on this topic: it is one on which the platform sends, or the product has no such topic class with publish permission.",
 		"Correct the topic: every product has user/update and user/update/error to publish on; other topic classes cannot be added yet."},
 	{TopicMalformed, "The topic is empty, or contains a wildcard, a control character or invalid UTF-8. The connection was closed.",
@@ -79,8 +82,8 @@ var publishes = []Explanation{
 		"Send milliseconds since 1970, not seconds, and set the device's clock (NTP is served)."},
 	{DataFormatMismatch, "The device of a raw product sent Alink JSON, or the other way round.",
 		"Use thing/model/up_raw for raw products and thing/event/… for Alink JSON; the data format is a property of the product."},
-	{RateLimitedMessages, "The device sends more than 30 messages a second with QoS 0 or 10 with QoS 1; the excess was dropped without an acknowledgement.",
-		"Collect values and post them together; up to 200 properties go into one message."},
+	{RateLimitedMessages, "More messages of the device came than are taken: it sends more than 30 a second with QoS 0 or 10 with QoS 1, or it is behind a gateway and so many of its earlier messages are undecided that the other sub-devices would have to wait. The excess was dropped without an acknowledgement.",
+		"Collect values and post them together; up to 200 properties go into one message. If it is behind a gateway and sends little, look at the latency of the function that takes its messages."},
 	{RRPCUnexpected, "A device answered a synchronous call that is not waiting any more, or never was.",
 		"Answer within the caller's time-out (at most 8 seconds), on the response topic with the same message id."},
 	{SessionSuperseded, "The message came from a session that a newer one of the same device has replaced; it was not taken.",

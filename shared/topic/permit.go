@@ -9,7 +9,7 @@ import (
 	"relink/shared/refusal"
 )
 
-// owns reports whether ref is the granted device itself. A sub-device that is logged in through a gateway will be another owner.
+// owns reports whether ref is the granted device itself. A sub-device that is logged in through a gateway has a grant of its own.
 func owns(g *device.Grant, ref iot.DeviceRef) bool {
 	return ref.DeviceName == g.DeviceName && ref.ProductKey == g.ProductKey
 }
@@ -91,6 +91,37 @@ func ownPrefix(g *device.Grant, s string) (tail string, ok bool) {
 	pk, s, more := level(s)
 	dn, tail, _ := level(s)
 	return tail, more && owns(g, iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)})
+}
+
+// FilterOwner is the device whose topics a filter asks for, by the fixed position of its family ("Permission check"); zero if it names
+// none, or none alone (/broadcast/…, /ext/rrpc/…, a wildcard before the name).
+func FilterOwner(filter string) iot.DeviceRef {
+	if filter == "" || filter[0] != '/' {
+		return iot.DeviceRef{}
+	}
+	first, rest, _ := level(filter[1:])
+	switch first {
+	case "sys":
+	case "ota":
+		_, rest, _ = level(rest)
+		fallthrough
+	case "shadow":
+		_, rest, _ = level(rest)
+	case "broadcast":
+		return iot.DeviceRef{}
+	case "ext":
+		if kind, _, _ := level(rest); kind == "rrpc" {
+			return iot.DeviceRef{}
+		}
+		_, rest, _ = level(rest)
+	default:
+		rest = filter[1:]
+	}
+	ref, _, ok := owner(rest)
+	if !ok {
+		return iot.DeviceRef{}
+	}
+	return ref
 }
 
 // MayReceive decides whether a message with this topic may go to a device at all, subscribed or not.

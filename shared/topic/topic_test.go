@@ -441,3 +441,31 @@ func BenchmarkParseUplink(b *testing.B) {
 		}
 	}
 }
+
+func TestFilterOwner(t *testing.T) {
+	t.Parallel()
+	own := iot.DeviceRef{ProductKey: "pk1", DeviceName: "dn01"}
+	for filter, want := range map[string]iot.DeviceRef{
+		"/sys/pk1/dn01/thing/event/+/post_reply": own,
+		"/sys/pk1/dn01/#":                        own,
+		"/pk1/dn01/user/#":                       own,
+		"/ota/device/upgrade/pk1/dn01":           own,
+		"/shadow/get/pk1/dn01":                   own,
+		"/ext/session/pk1/dn01/combine/+":        own,
+		"/ext/error/pk1/dn01":                    own,
+		"/ext/ntp/pk1/dn01/response":             own,
+		"/ext/rrpc/+/sys/pk1/dn01/thing/#":       {},
+		"/broadcast/pk1/x":                       {},
+		"/sys/pk1/+/thing/#":                     {},
+		"/sys/+/dn01/thing/#":                    {},
+		"/sys/pk1":                               {},
+		"/+/+/user/get":                          {},
+		"sys/pk1/dn01/x":                         {},
+		"#":                                      {},
+		"":                                       {},
+	} {
+		if got := FilterOwner(filter); got != want {
+			t.Errorf("FilterOwner(%q) = %v, want %v", filter, got, want)
+		}
+	}
+}
