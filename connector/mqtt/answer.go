@@ -1,6 +1,9 @@
 package mqtt
 
 import (
+	"errors"
+
+	"relink/connector/dispatch"
 	"relink/connector/session"
 	"relink/connector/uplink"
 	"relink/shared/downlink"
@@ -9,19 +12,27 @@ import (
 )
 
 // Answer writes the replies to a published message, and then its acknowledgement. If nothing was decided about a QoS 1 message the
-// connection ends, because a client sends it again only on a new one [MQTT-4.4.0-1].
+// connection ends, because a client sends it again only on a new one [MQTT-4.4.0-1]. A gateway's does not for one of its sub-devices.
 func (c *conn) Answer(m *uplink.Message, r record.Result, err error) {
 	switch {
 	case err == nil:
+		if len(r.Data) > 0 && c.subs != nil {
+			c.apply(m, r.Data)
+		}
 		for i := range r.Replies {
 			c.reply(m, &r.Replies[i])
 		}
 		if m.QoS == 1 {
 			c.ack(m.PacketID, pubackReason(r))
 		}
+	case m.Session != c.sess && !errors.Is(err, dispatch.ErrClosed): // of a sub-device: the others keep their connection
+		if m.QoS == 1 && c.version == 5 {
+			c.ack(m.PacketID, 0x83) // implementation specific error
+		}
 	case m.QoS == 1:
 		c.End(uplink.CauseOf(err), "message "+m.ID+" was not decided: "+err.Error())
 	}
+	c.decided(m)
 	<-c.slots
 }
 
@@ -34,16 +45,16 @@ func pubackReason(r record.Result) byte {
 }
 
 func (c *conn) reply(m *uplink.Message, r *record.Reply) {
-	granted, state := c.sess.Delivery(r.Topic)
+	granted, state := c.receiver(m, r).Delivery(r.Topic)
 	if state != downlink.Sent {
 		if state == downlink.Refused {
-			c.undelivered(m.ID, session.OpReply, r.Topic, refusal.ReceiveNotPermitted)
+			c.undelivered(m.Session, m.ID, session.OpReply, r.Topic, refusal.ReceiveNotPermitted)
 		}
 		return // unsubscribed, as the device wanted
 	}
 	size := publishBody(c.version, r.Topic, r.Payload, 1) + 5
 	if c.maxPacket > 0 && size > c.maxPacket {
-		c.undelivered(m.ID, session.OpReply, r.Topic, refusal.PayloadTooLarge)
+		c.undelivered(m.Session, m.ID, session.OpReply, r.Topic, refusal.PayloadTooLarge)
 		return
 	}
 	o := &c.out

@@ -38,6 +38,7 @@ type conn struct {
 	began     time.Time // of the login
 	grant     *device.Grant
 	sess      *session.Session
+	subs      *subDevices // nil unless the device is a gateway
 	will      *will
 	expires   time.Duration // of the grant, since the server started; 0: never
 
@@ -134,6 +135,9 @@ func (c *conn) finish() {
 	s.registry.Remove(c.sess)
 	s.forget(c)
 	cause, detail := c.cause()
+	if c.subs != nil {
+		c.subs.Close(s.presence, cause)
+	}
 	if c.will != nil && cause != refusal.Disconnected {
 		c.publishWill()
 	}
@@ -155,6 +159,9 @@ func (c *conn) check(now time.Duration) {
 		c.End(refusal.GrantExpired, "")
 	default:
 		c.resend(now)
+		if c.subs != nil {
+			c.subs.Check(now)
+		}
 	}
 }
 

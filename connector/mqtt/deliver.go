@@ -11,6 +11,8 @@ import (
 const (
 	maxUnacked = 32 // QoS 1 messages of one device that are sent again
 	maxTries   = 5
+
+	maxUnackedGateway = 1024 // as long as they are small, all together not larger than Options.MaxPending
 )
 
 // unacked is a QoS 1 message without PUBACK.
@@ -33,7 +35,7 @@ func (c *conn) Publish(topic string, payload []byte, qos byte) downlink.State {
 	switch {
 	case o.over:
 		return downlink.Offline
-	case o.pending != nil && len(*o.pending)+size > c.srv.opts.MaxPending, qos == 1 && (len(o.unacked) >= maxUnacked || o.inFlight() >= c.window):
+	case o.pending != nil && len(*o.pending)+size > c.srv.opts.MaxPending, qos == 1 && (c.crowded(size) || o.inFlight() >= c.window):
 		return downlink.Busy
 	}
 	b := o.room()
@@ -47,6 +49,21 @@ func (c *conn) Publish(topic string, payload []byte, qos byte) downlink.State {
 	}
 	c.schedule()
 	return downlink.Sent
+}
+
+// crowded reports whether too many QoS 1 messages wait for their PUBACK. A gateway takes those of all its sub-devices. The lock is held.
+func (c *conn) crowded(size int) bool {
+	o := &c.out
+	if len(o.unacked) < maxUnacked {
+		return false
+	}
+	if c.subs == nil || len(o.unacked) >= maxUnackedGateway {
+		return true
+	}
+	for i := range o.unacked {
+		size += len(o.unacked[i].packet)
+	}
+	return size > c.srv.opts.MaxPending
 }
 
 // inFlight is how many QoS 1 messages the device has to acknowledge. The lock is held.
@@ -98,7 +115,7 @@ func (c *conn) resend(now time.Duration) {
 		room := o.pending == nil || len(*o.pending)+len(u.packet) <= c.srv.opts.MaxPending // if there is none: the next time
 		if room && now-u.at >= c.srv.opts.ResendAfter {
 			if u.tries++; u.tries >= maxTries {
-				c.undelivered("", session.OpDownlink, "", refusal.WriteTimeout)
+				c.undelivered(c.sess, "", session.OpDownlink, "", refusal.WriteTimeout)
 				continue
 			}
 			u.at = now
@@ -114,8 +131,8 @@ func (c *conn) resend(now time.Duration) {
 }
 
 // undelivered notes a message that the device does not get.
-func (c *conn) undelivered(id, operation, name string, cause refusal.Cause) {
+func (c *conn) undelivered(s *session.Session, id, operation, name string, cause refusal.Cause) {
 	c.srv.journal.Record(session.Event{
-		Device: c.sess.Ref, Operation: operation, MessageID: id, Topic: name, Code: 500, Reason: cause, RemoteAddr: c.remote.String(),
+		Device: s.Ref, Operation: operation, MessageID: id, Topic: name, Code: 500, Reason: cause, RemoteAddr: c.remote.String(),
 	})
 }

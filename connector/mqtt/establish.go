@@ -3,7 +3,9 @@ package mqtt
 import (
 	"time"
 
+	"relink/connector/gateway"
 	"relink/connector/session"
+	"relink/shared/device"
 	"relink/shared/refusal"
 )
 
@@ -17,10 +19,11 @@ func (s *Server) establish(c *conn) {
 	now := s.now()
 	c.sock.allow(2 * max(s.opts.MaxPending, maxBody)) // one buffer of the output, with what TLS and WebSocket put around it
 	c.in.limit = maxBody
-	c.slots = make(chan struct{}, maxInFlight)
+	c.slots = make(chan struct{}, inFlight(c.grant))
 	c.lastSeen.Store(int64(s.uptime()))
 	c.expires = s.expiry(c.grant.ExpiresAt, now)
 	c.sess = session.New(c.grant, c, c.remote.String(), now)
+	s.attach(c)
 	if !s.registry.Put(c.sess) {
 		c.End(refusal.TakenOver, "a newer connection was faster")
 	}
@@ -36,6 +39,14 @@ func (s *Server) establish(c *conn) {
 	}
 	s.presence.Online(connContext{c}, c.sess)
 	s.conns.Go(c.serve)
+}
+
+// inFlight is how many published messages of a connection may be undecided.
+func inFlight(g *device.Grant) int {
+	if g.NodeType == device.NodeGateway {
+		return gateway.Slots
+	}
+	return maxInFlight
 }
 
 // expiry is when a grant ends, since the server started. One that is over as it comes is of a clock that differs from ours: it gets

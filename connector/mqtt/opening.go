@@ -119,6 +119,7 @@ func (g *gate) OnPacketEncode(cl *broker.Client, pk packets.Packet) packets.Pack
 	p.WildcardSubAvailable, p.WildcardSubAvailableFlag = 1, true
 	p.TopicAliasMaximum = maxAlias
 	p.MaximumPacketSize = MaxPayload
+	p.ReceiveMaximum = uint16(inFlight(o.grant))
 	p.ServerKeepAlive, p.ServerKeepAliveFlag = uint16(o.keepAlive/time.Second), true
 	p.SessionExpiryInterval, p.SessionExpiryIntervalFlag = 0, true
 	return pk

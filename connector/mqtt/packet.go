@@ -6,8 +6,10 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"relink/connector/gateway"
 	"relink/connector/session"
 	"relink/connector/uplink"
+	"relink/shared/iot"
 	"relink/shared/refusal"
 	"relink/shared/topic"
 )
@@ -113,13 +115,16 @@ func (c *conn) published(flags byte, body []byte) error {
 	if len(payload) > MaxPayload {
 		return refusal.New(refusal.PayloadTooLarge, fmt.Sprintf("%d bytes", len(payload)))
 	}
-	if string(name) != c.lastName || len(name) == 0 {
-		if err := c.topicOf(string(name)); err != nil {
+	if string(name) != c.lastName || len(name) == 0 || c.stale() {
+		if dev, err := c.topicOf(string(name)); err != nil {
 			if refusal.CauseOf(err) == refusal.TopicMalformed {
 				return err
 			}
-			return c.dropped(string(name), err, qos, id)
+			return c.dropped(dev, string(name), err, qos, id)
 		}
+	}
+	if c.subs != nil && !c.admit(name, qos, id) {
+		return nil
 	}
 	select {
 	case c.slots <- struct{}{}:
@@ -127,10 +132,11 @@ func (c *conn) published(flags byte, body []byte) error {
 		return refusal.New(refusal.ConnectionClosed, "")
 	}
 	m := &uplink.Message{
-		Session: c.sess, Topic: c.lastTopic, Parsed: c.lastParsed, Payload: append(make([]byte, 0, len(payload)), payload...),
+		Session: c.publisher(), Topic: c.lastTopic, Parsed: c.lastParsed, Payload: append(make([]byte, 0, len(payload)), payload...),
 		QoS: qos, ReceivedAt: c.now, PacketID: id, To: c,
 	}
 	if err := c.srv.router.Take(connContext{c}, m); err != nil {
+		c.decided(m)
 		<-c.slots
 		select {
 		case <-c.done:
@@ -142,23 +148,35 @@ func (c *conn) published(flags byte, body []byte) error {
 	return nil
 }
 
-// topicOf parses a topic and checks that the device may publish there. The last one is remembered: a device seldom changes it.
-func (c *conn) topicOf(name string) error {
+// topicOf parses a topic and checks that the device may publish there. The last one is remembered: a device seldom changes it. With an
+// error it says whose message is not taken.
+func (c *conn) topicOf(name string) (iot.DeviceRef, error) {
 	u, err := topic.ParseUplink(name)
-	if err == nil {
+	var sub *gateway.Sub
+	switch {
+	case err != nil:
+	case c.subs != nil:
+		sub, err = c.mayPublish(u)
+	default:
 		err = topic.MayPublish(c.grant, u)
 	}
 	if err != nil {
-		return err
+		if sub != nil {
+			return sub.Session.Ref, err
+		}
+		return c.sess.Ref, err
 	}
 	c.lastName, c.lastTopic, c.lastParsed = name, topic.Cut(name), u
-	return nil
+	if c.subs != nil {
+		c.subs.last = sub
+	}
+	return c.sess.Ref, nil
 }
 
 // dropped answers a message that is not taken ("PUBLISH to a topic without permission"): acknowledged, or C4 would send it again
 // every three seconds for ever.
-func (c *conn) dropped(name string, err error, qos byte, id uint16) error {
-	c.srv.router.Refused(c.sess.Ref, name, qos, err, c.now)
+func (c *conn) dropped(dev iot.DeviceRef, name string, err error, qos byte, id uint16) error {
+	c.srv.router.Refused(dev, name, qos, err, c.now)
 	if qos == 1 {
 		c.ack(id, 0x87)
 	}

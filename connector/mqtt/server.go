@@ -20,6 +20,7 @@ import (
 
 	broker "github.com/mochi-mqtt/server/v2"
 
+	"relink/connector/gateway"
 	"relink/connector/limits"
 	"relink/connector/session"
 	"relink/connector/uplink"
@@ -115,6 +116,7 @@ type Server struct {
 	flusher  *flusher
 	openings *limits.Openings
 	classes  classes
+	gateways gateway.Node
 	now      func() time.Time
 	started  time.Time
 
@@ -144,6 +146,10 @@ func New(opts Options) *Server {
 		live:     make(map[*conn]struct{}),
 	}
 	s.accepting, s.refuseAll = context.WithCancel(context.Background())
+	s.gateways = gateway.Node{
+		Registry: opts.Registry, Teller: session.NewTeller(opts.Presence), Journal: opts.Journal, Drops: opts.Drops,
+		Superseded: opts.Superseded, Share: s.classes.share, Expiry: s.expiry, Now: opts.Now,
+	}
 	s.broker = newBroker(s)
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		s.flushers.Go(s.flusher.run)
@@ -232,6 +238,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	go func() {
 		s.tasks.Wait()
 		s.conns.Wait()
+		s.gateways.Teller.Close()
 		s.flusher.close()
 		s.flushers.Wait()
 		s.drains.Wait()

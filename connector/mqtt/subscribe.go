@@ -19,33 +19,22 @@ func (c *conn) subscribe(body []byte) error {
 		return err
 	}
 	codes := make([]byte, 0, len(filters))
+	var of []touched
 	for i, f := range filters {
 		granted, err := byte(0), error(nil)
-		if i < maxPerPacket {
-			granted, err = c.sess.Subscribe(string(f.text), f.options&3)
-		} else {
+		var sess *session.Session
+		if i >= maxPerPacket {
 			err = refusal.New(refusal.TooManyFilters, "")
+		} else if sess, err = c.owner(string(f.text)); err == nil {
+			granted, err = sess.Subscribe(string(f.text), f.options&3)
+			of = touch(of, sess, i)
 		}
 		if err != nil {
-			granted = c.filterRefused(f.text, err, i <= maxPerPacket)
+			granted = c.filterRefused(sess, f.text, err, i <= maxPerPacket)
 		}
 		codes = append(codes, granted)
 	}
-	return c.whenStored(appendCodes(nil, typeSuback<<4, c.version, id, codes))
-}
-
-// whenStored acknowledges once what the device has subscribed is durable: it relies on it for ever. Without that there is no
-// acknowledgement, and the device asks again.
-func (c *conn) whenStored(packet []byte) error {
-	err := c.srv.presence.Subscribed(connContext{c}, c.sess, func(err error) {
-		if err == nil {
-			c.write(packet)
-		}
-	})
-	if err != nil {
-		return refusal.New(refusal.Shutdown, err.Error())
-	}
-	return nil
+	return c.whenStored(of, typeSuback<<4, id, codes)
 }
 
 func (c *conn) unsubscribe(body []byte) error {
@@ -54,23 +43,27 @@ func (c *conn) unsubscribe(body []byte) error {
 		return err
 	}
 	var codes []byte // 3.x has none
+	var of []touched
 	for i, f := range filters {
 		code := byte(0x11) // no subscription existed
-		if i < maxPerPacket && c.sess.Unsubscribe(string(f.text)) {
-			code = 0
-			c.srv.journal.Record(session.Event{ // why something is not delivered any more is asked for, even after years
-				Device: c.sess.Ref, Operation: session.OpUnsubscribe, Topic: string(f.text[:min(len(f.text), 256)]), Code: 200, RemoteAddr: c.remote.String(),
-			})
+		if sess, err := c.owner(string(f.text)); err == nil && i < maxPerPacket {
+			of = touch(of, sess, i)
+			if sess.Unsubscribe(string(f.text)) {
+				code = 0
+				c.srv.journal.Record(session.Event{ // why something is not delivered any more is asked for, even after years
+					Device: sess.Ref, Operation: session.OpUnsubscribe, Topic: string(f.text[:min(len(f.text), 256)]), Code: 200, RemoteAddr: c.remote.String(),
+				})
+			}
 		}
 		if c.version == 5 {
 			codes = append(codes, code)
 		}
 	}
-	return c.whenStored(appendCodes(nil, typeUnsuback<<4, c.version, id, codes))
+	return c.whenStored(of, typeUnsuback<<4, id, codes)
 }
 
 // filterRefused notes a refused filter, if asked to, and gives its code in SUBACK.
-func (c *conn) filterRefused(text []byte, err error, note bool) byte {
+func (c *conn) filterRefused(sess *session.Session, text []byte, err error, note bool) byte {
 	cause, code := refusal.CauseOf(err), byte(0x87)
 	switch cause {
 	case refusal.FilterMalformed:
@@ -86,8 +79,11 @@ func (c *conn) filterRefused(text []byte, err error, note bool) byte {
 	if !note {
 		return code
 	}
+	if sess == nil {
+		sess = c.sess
+	}
 	c.srv.journal.Record(session.Event{
-		Device: c.sess.Ref, Operation: session.OpSubscribe, Topic: string(text[:min(len(text), 256)]), Code: int(code), Reason: cause,
+		Device: sess.Ref, Operation: session.OpSubscribe, Topic: string(text[:min(len(text), 256)]), Code: int(code), Reason: cause,
 		RemoteAddr: c.remote.String(),
 	})
 	return code

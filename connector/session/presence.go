@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strconv"
 	"sync/atomic"
@@ -58,10 +59,14 @@ func (p *Presence) Online(ctx context.Context, s *Session) {
 			s.End(refusal.Deleted, "while it logged in")
 		}
 	})
-	if err != nil && ctx.Err() == nil { // a session that has ended meanwhile need not be online
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // a session that has ended meanwhile need not be online
 		p.lost(s.Ref, device.TopicOnline, err)
 	}
-	p.Journal.Record(Event{Device: s.Ref, Operation: OpOnline, Code: 200, RemoteAddr: s.RemoteAddr})
+	e := Event{Device: s.Ref, Operation: OpOnline, Code: 200, RemoteAddr: s.RemoteAddr}
+	if gateway := s.Gateway(); gateway != nil {
+		e.Detail = "over gateway " + gateway.Ref.String()
+	}
+	p.Journal.Record(e)
 }
 
 // Subscribed sees to it that what the device has subscribed is durable, and then calls done: with nil, or with what was in the
@@ -98,8 +103,16 @@ func (p *Presence) Subscribed(ctx context.Context, s *Session, done func(error))
 func (p *Presence) Offline(s *Session, cause refusal.Cause) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	at := p.Now().UnixMilli()
-	p.offline(ctx, s.Ref, &end{s.Grant.IotID, device.Offline{Epoch: s.Grant.Epoch, Node: p.Node, Reason: string(cause), At: at}})
+	p.OfflineWithin(ctx, s, cause)
+}
+
+// OfflineWithin is Offline for many sessions that end together: the wait for room ends with ctx.
+func (p *Presence) OfflineWithin(ctx context.Context, s *Session, cause refusal.Cause) {
+	p.offline(ctx, s.Ref, p.endOf(s, cause, p.Now().UnixMilli()))
+}
+
+func (p *Presence) endOf(s *Session, cause refusal.Cause, at int64) *end {
+	return &end{s.Grant.IotID, device.Offline{Epoch: s.Grant.Epoch, Node: p.Node, Reason: string(cause), At: at}}
 }
 
 func (p *Presence) offline(ctx context.Context, ref iot.DeviceRef, e *end) {

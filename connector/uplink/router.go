@@ -192,8 +192,11 @@ func CauseOf(err error) refusal.Cause {
 func (r *Router) Refused(dev iot.DeviceRef, name string, qos byte, err error, now int64) {
 	cause := refusal.CauseOf(err)
 	code := alink.CodeTopic
-	if cause == refusal.TopicNotOwn || cause == refusal.TopicNotPermitted {
+	switch cause {
+	case refusal.TopicNotOwn, refusal.TopicNotPermitted, refusal.SubNotLoggedIn:
 		code = 9236 // "Publish without permission"
+	case refusal.RateLimitedMessages:
+		code = alink.CodeTooManyRequests
 	}
 	e := session.Event{Device: dev, Operation: session.OpUplink, Topic: name, MessageID: r.IDs.Next(now), Code: code, Reason: cause, QoS: qos}
 	if err, ok := err.(*refusal.Error); ok {

@@ -144,7 +144,7 @@ var table = []Entry{
 	{"/ext/session/{pk}/{dn}/combine/logout", Up, CombineLogout, "combine.logout", Suffix, false, "topology", NotYet},
 	{"/ext/session/{pk}/{dn}/combine/batch_login", Up, CombineBatchLogin, "combine.batch_login", Suffix, false, "topology", NotYet},
 	{"/ext/session/{pk}/{dn}/combine/batch_logout", Up, CombineBatchLogout, "combine.batch_logout", Suffix, false, "topology", NotYet},
-	{"/ext/error/{pk}/{dn}", Down, DownError, "", NoReply, true, "", NotYet},
+	{"/ext/error/{pk}/{dn}", Down, DownError, "", NoReply, true, "", Done},
 
 	{thing + "disable", Down, DownLifecycle, "thing.disable", Suffix, true, "", NotYet},
 	{thing + "enable", Down, DownLifecycle, "thing.enable", Suffix, true, "", NotYet},
