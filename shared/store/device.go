@@ -71,11 +71,13 @@ func (d devices) putIndex(ctx context.Context, dev *Device) error {
 	byID.add("product_key", string(dev.Ref.ProductKey))
 	byID.add("device_name", string(dev.Ref.DeviceName))
 	byProduct.add("iot_id", string(dev.IotID))
-	// A login that was under way while a device of this name was deleted may have left a session; the new device has none.
+	// A login or a message that was under way while a device of this name was deleted may have left rows; the new device has none.
 	return firstError(d.s.client.write(ctx, []tablestore.RowChange{
 		&tablestore.PutRowChange{TableName: tableDeviceIotID, PrimaryKey: stringKey("iot_id", string(dev.IotID)), Columns: byID, Condition: always},
 		&tablestore.PutRowChange{TableName: tableDeviceByProduct, PrimaryKey: byProductKey(dev.Ref, dev.CreatedAt), Columns: byProduct, Condition: always},
 		&tablestore.DeleteRowChange{TableName: tableSession, PrimaryKey: deviceRowKey(dev.Ref), Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableShadow, PrimaryKey: deviceRowKey(dev.Ref), Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableDeviceInfo, PrimaryKey: deviceRowKey(dev.Ref), Condition: always},
 	}))
 }
 
@@ -173,6 +175,17 @@ func (d devices) Resolve(ctx context.Context, id iot.IotID) (iot.DeviceRef, erro
 func (d devices) SetDisabled(ctx context.Context, ref iot.DeviceRef, disabled bool, at int64) error {
 	change := &tablestore.UpdateRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(ref), Condition: ifExists}
 	change.PutColumn("disabled", disabled)
+	change.PutColumn("updated_at", at)
+	err := d.s.client.update(ctx, change)
+	if conflict(err) {
+		return iot.Errorf(iot.DeviceNotFound, "no device %s", ref)
+	}
+	return err
+}
+
+func (d devices) SetNickname(ctx context.Context, ref iot.DeviceRef, nickname string, at int64) error {
+	change := &tablestore.UpdateRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(ref), Condition: ifExists}
+	change.PutColumn("nickname", nickname)
 	change.PutColumn("updated_at", at)
 	err := d.s.client.update(ctx, change)
 	if conflict(err) {

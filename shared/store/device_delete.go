@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
@@ -27,20 +28,39 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 			return err
 		}
 	}
-	for _, history := range []tablestore.RangeRowQueryCriteria{historyRange(ref, nil), eventRange(ref, nil)} {
+	for _, history := range []tablestore.RangeRowQueryCriteria{
+		historyRange(ref, nil), eventRange(ref, nil), networkRange(ref, math.MinInt64, math.MaxInt64, maxWriteRows),
+	} {
 		if err := d.dropHistory(ctx, history); err != nil {
 			return err
 		}
+	}
+	if err := d.dropInfo(ctx, ref); err != nil {
+		return err
 	}
 	err = firstError(c.write(ctx, []tablestore.RowChange{
 		&tablestore.DeleteRowChange{TableName: tableSession, PrimaryKey: deviceRowKey(ref), Condition: always},
 		&tablestore.DeleteRowChange{TableName: tableLatest, PrimaryKey: deviceRowKey(ref), Condition: always},
 		&tablestore.DeleteRowChange{TableName: tableDesired, PrimaryKey: deviceRowKey(ref), Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableShadow, PrimaryKey: deviceRowKey(ref), Condition: always},
 	}))
 	if err != nil || row == nil {
 		return err
 	}
 	return c.delete(ctx, &tablestore.DeleteRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(ref), Condition: always})
+}
+
+// dropInfo deletes what a device has said of itself, with the index of its tags.
+func (d devices) dropInfo(ctx context.Context, ref iot.DeviceRef) error {
+	infos := deviceInfos{d.s}
+	info, err := infos.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if err := infos.unindexTags(ctx, ref, info.Tags); err != nil {
+		return err
+	}
+	return d.s.client.delete(ctx, &tablestore.DeleteRowChange{TableName: tableDeviceInfo, PrimaryKey: deviceRowKey(ref), Condition: always})
 }
 
 // dropHistory deletes one of a device's histories as it reads it, some thousand rows at a time.

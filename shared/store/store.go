@@ -76,7 +76,8 @@ type Devices interface {
 	List(ctx context.Context, key iot.ProductKey, offset, limit int) ([]*Device, error) // newest first
 	Count(ctx context.Context, key iot.ProductKey) (int, error)
 	SetDisabled(ctx context.Context, ref iot.DeviceRef, disabled bool, at int64) error
-	Delete(ctx context.Context, ref iot.DeviceRef) error // with its session, properties and history; idempotent
+	SetNickname(ctx context.Context, ref iot.DeviceRef, nickname string, at int64) error // DeviceNotFound
+	Delete(ctx context.Context, ref iot.DeviceRef) error                                 // with all that belongs to it; idempotent
 }
 
 // A Session is one row of the table `session`: the last connection of a device.

@@ -117,6 +117,21 @@ func (d devices) SetDisabled(ctx context.Context, ref iot.DeviceRef, disabled bo
 	return nil
 }
 
+func (d devices) SetNickname(ctx context.Context, ref iot.DeviceRef, nickname string, at int64) error {
+	end, err := d.s.begin(ctx, "devices.set_nickname", ref)
+	if err != nil {
+		return err
+	}
+	defer end()
+	dev, ok := d.s.devices[ref]
+	if !ok {
+		return iot.Errorf(iot.DeviceNotFound, "no device %s", ref)
+	}
+	dev.Nickname, dev.UpdatedAt = nickname, at
+	d.s.devices[ref] = dev
+	return nil
+}
+
 func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	end, err := d.s.begin(ctx, "devices.delete", ref)
 	if err != nil {
@@ -129,5 +144,8 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	delete(d.s.history, ref)
 	delete(d.s.events, ref)
 	delete(d.s.desired, ref)
+	delete(d.s.shadows, ref)
+	delete(d.s.infos, ref)
+	delete(d.s.network, ref)
 	return nil
 }

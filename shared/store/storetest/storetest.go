@@ -21,6 +21,9 @@ type Stores interface {
 	DesiredProperties() store.DesiredProperties
 	DeadLetters() store.DeadLetters
 	Applications() store.Applications
+	Shadows() store.Shadows
+	DeviceInfos() store.DeviceInfos
+	NetworkStatuses() store.NetworkStatuses
 }
 
 // Run runs the suite. open makes an empty store whose life ends with the test.
@@ -51,6 +54,10 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"desired", testDesired},
 		{"dead_letters", testDeadLetters},
 		{"applications", testApplications},
+		{"shadows", testShadows},
+		{"device_infos", testDeviceInfos},
+		{"device_tags", testDeviceTags},
+		{"network_statuses", testNetworkStatuses},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
