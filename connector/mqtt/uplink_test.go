@@ -332,7 +332,7 @@ func TestAnsweredByTheConnector(t *testing.T) {
 		{"/sys/" + pk + "/lamp-001/thing/lan/prefix/get", `{"id":"1","params":{}}`, "/sys/" + pk + "/lamp-001/thing/lan/prefix/get_reply", `{"code":200,"data":{},"id":"1"`},
 		{"/sys/" + pk + "/lamp-001/thing/nonsense/ask", `{"id":"2"}`, "/sys/" + pk + "/lamp-001/thing/nonsense/ask_reply", `{"code":6203,"data":{},"id":"2"`},
 		{"/sys/" + pk + "/lamp-001/thing/topo/get", `{"id":"3"}`, "/sys/" + pk + "/lamp-001/thing/topo/get_reply", `{"code":6300,"data":{},"id":"3"`},
-		{"/ext/ntp/" + pk + "/lamp-001/request", `{"deviceSendTime":"1571724098000"}`, "/ext/ntp/" + pk + "/lamp-001/response", `{"deviceSendTime":"1571724098000","serverRecvTime":"`},
+		{"/ext/ntp/" + pk + "/lamp-001/request", `{"deviceSendTime":"1571724098000"}`, "/ext/ntp/" + pk + "/lamp-001/response", `{"deviceSendTime":"1571724098000","serverSendTime":"`},
 	} {
 		w.send(publishPacket(4, 1, 8, c.topic, c.payload))
 		topic, _, payload := w.publish()

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"relink/shared/device/registry"
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/product"
+	"relink/shared/shadow"
 	"relink/shared/store"
 	"relink/shared/tsl"
 )
@@ -25,6 +27,8 @@ type api struct {
 	ids        *ids
 	now        func() time.Time
 	region     string
+	log        *slog.Logger
+	shadows    *shadow.Service
 }
 
 // productKey reads the parameter ProductKey.

@@ -10,6 +10,7 @@ import (
 	"relink/shared/device/registry"
 	"relink/shared/openapi"
 	"relink/shared/product"
+	"relink/shared/shadow"
 	"relink/shared/store"
 )
 
@@ -23,6 +24,40 @@ type tables struct {
 	events       store.Events
 	desired      store.DesiredProperties
 	applications store.Applications
+	shadows      store.Shadows
+	infos        store.DeviceInfos
+	network      store.NetworkStatuses
+}
+
+// stores are where the tables are: a store.Store, or one in memory.
+type stores interface {
+	Products() store.Products
+	Devices() store.Devices
+	Sessions() store.Sessions
+	Nodes() store.Nodes
+	Properties() store.Properties
+	Events() store.Events
+	DesiredProperties() store.DesiredProperties
+	Applications() store.Applications
+	Shadows() store.Shadows
+	DeviceInfos() store.DeviceInfos
+	NetworkStatuses() store.NetworkStatuses
+}
+
+func tablesOf(s stores) tables {
+	return tables{
+		products:     s.Products(),
+		devices:      s.Devices(),
+		sessions:     s.Sessions(),
+		nodes:        s.Nodes(),
+		properties:   s.Properties(),
+		events:       s.Events(),
+		desired:      s.DesiredProperties(),
+		applications: s.Applications(),
+		shadows:      s.Shadows(),
+		infos:        s.DeviceInfos(),
+		network:      s.NetworkStatuses(),
+	}
 }
 
 // parts are what a handler is made of.
@@ -57,10 +92,12 @@ func assemble(p parts) http.Handler {
 		properties: t.properties,
 		events:     t.events,
 		desired:    t.desired,
+		shadows:    shadow.New(t.shadows, p.now),
 		commander:  p.commander,
 		ids:        newIDs(p.now),
 		now:        p.now,
 		region:     p.region,
+		log:        p.log,
 	}
 	return &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),

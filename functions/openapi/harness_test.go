@@ -52,7 +52,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	s := &system{store: memory.New(), commands: new(fakeCommander), sink: new(fakeSink), console: new(syncBuffer)}
 	m := s.store
 	server := httptest.NewServer(assemble(parts{
-		tables:    tables{m.Products(), m.Devices(), m.Sessions(), m.Nodes(), m.Properties(), m.Events(), m.DesiredProperties(), m.Applications()},
+		tables:    tablesOf(m),
 		commander: s.commands, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {

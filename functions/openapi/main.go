@@ -58,7 +58,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 		audit, fresh.set = s, append(fresh.set, s.setCredentials)
 	}
 	api := assemble(parts{
-		tables:    tables{state.Products(), state.Devices(), state.Sessions(), state.Nodes(), state.Properties(), state.Events(), state.DesiredProperties(), state.Applications()},
+		tables:    tablesOf(state),
 		commander: command.Remote{FC: client}, sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil

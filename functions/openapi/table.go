@@ -61,6 +61,10 @@ func (a *api) actions() openapi.Table {
 			Special: map[iot.Kind]string{iot.ModelNotFound: "iot.device.QueryDeviceEventHistoryFailed"}},
 		&openapi.Action{Name: "InvokeThingService", Required: []string{"Args", "Identifier"}, Limit: 500, Codes: thing, Handle: a.invokeThingService,
 			Special: map[iot.Kind]string{iot.InvalidParams: invoke, iot.NotInModel: invoke, iot.NotPermitted: invoke, iot.QuotaExceeded: invoke}},
+		&openapi.Action{Name: "GetDeviceShadow", Required: with("DeviceName"), Limit: 500, Codes: device, Handle: a.getDeviceShadow,
+			Special: map[iot.Kind]string{iot.Internal: "iot.messagebroker.QueryDeviceShadowActionError"}},
+		&openapi.Action{Name: "UpdateDeviceShadow", Required: with("DeviceName"), Limit: 500, Codes: device, Handle: a.updateDeviceShadow,
+			Special: map[iot.Kind]string{iot.Internal: "iot.messagebroker.UpdateDeviceShadowMessageFailed"}},
 		&openapi.Action{Name: "Pub", Required: with("MessageContent", "TopicFullName"), Limit: 1600, Codes: openapi.MessageCodes, Handle: a.pub},
 	)
 }

@@ -33,6 +33,11 @@ const (
 	FunctionFailed       Cause = "function_failed"
 	DeadlineExceeded     Cause = "deadline_exceeded"
 	TopicAliasOutOfRange Cause = "topic_alias_out_of_range"
+
+	ShadowMalformed       Cause = "shadow_malformed"
+	ShadowTooLarge        Cause = "shadow_too_large"
+	ShadowVersionConflict Cause = "shadow_version_conflict"
+	RateLimitedShadow     Cause = "rate_limited_shadow"
 )
 
 var publishes = []Explanation{
@@ -98,4 +103,12 @@ var publishes = []Explanation{
 		"The device sends it again by itself. If it lasts, look at the lag and at throttling of the function."},
 	{TopicAliasOutOfRange, "An MQTT 5.0 topic alias is 0, greater than announced, or was never defined. The connection was closed.",
 		"Keep to the Topic Alias Maximum of CONNACK, and define aliases anew on each connection."},
+	{ShadowMalformed, "A message about the device's shadow is not JSON, or lacks method, state or version (codes 400 to 407).",
+		"Compare with {\"method\":\"update\",\"state\":{\"reported\":{\"color\":\"red\"}},\"version\":1}; the reply says what is missing."},
+	{ShadowTooLarge, "The shadow would have more than 128 reported attributes, 16 KB or five levels (codes 408 and 400).",
+		"Delete attributes that nobody needs any more (method delete), or keep them elsewhere."},
+	{ShadowVersionConflict, "The version is not greater than the shadow's: it was changed meanwhile, or the device counts from its start (code 409).",
+		"Get the shadow, and go on from the version that it has; -1 clears it."},
+	{RateLimitedShadow, "The device asked for its shadow more than 20 times a second; the excess was dropped without a reply.",
+		"Report attributes together, and ask again only after an answer or a time-out."},
 }

@@ -124,7 +124,7 @@ var table = []Entry{
 	{thing + "job/get", Up, JobGet, "thing.job.get", Suffix, false, "ota", NotYet},
 	{thing + "job/update", Up, JobUpdate, "thing.job.update", Suffix, false, "ota", NotYet},
 
-	{"/shadow/update/{pk}/{dn}", Up, ShadowUpdate, "", ShadowGet, false, "shadow", NotYet},
+	{"/shadow/update/{pk}/{dn}", Up, ShadowUpdate, "", ShadowGet, false, "shadow", Done},
 	{"/ext/ntp/{pk}/{dn}/request", Up, NTPRequest, "", Response, false, "", Done},
 
 	{thing + "sub/register", Up, SubRegister, "thing.sub.register", Suffix, false, "topology", NotYet},
