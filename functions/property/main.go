@@ -1,4 +1,5 @@
-// Property is the function that takes what devices post of their properties: it checks, stores and answers them in batches.
+// Property is the function that takes what devices post of their properties, one post at a time, in batches, packs and histories, and
+// that gives them their desired values: it checks, stores and answers in batches.
 package main
 
 import (
@@ -10,5 +11,5 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &handler{properties: property.New(p.Store, p.Log, nil)}, nil
+	return &handler{properties: property.New(p.Store, nil, p.Log, nil)}, nil
 }

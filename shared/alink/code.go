@@ -40,6 +40,10 @@ const (
 	CodeArrayItem         = 6325
 	CodeTime              = 6326
 	CodeArray             = 6328
+	CodeTooManyEvents     = 6356 // pack post
+	CodeTooManySubs       = 6357 // pack post
+	CodeNotInTopology     = 6401
+	CodeDesiredQuery      = 6661 // desired values could not be read
 	CodeChecked           = 6332 // log only: validation failed, reasons per item
 )
 

@@ -3,6 +3,7 @@ package property
 import (
 	"fmt"
 	"relink/shared/alink"
+	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
@@ -23,20 +24,10 @@ func retry(err error) record.Result {
 func (b *batch) refuse(i int, replyTopic, id, method string, err error) {
 	code, message := alink.CodeOf(err)
 	r := &b.results[i]
-	*r = record.Result{Code: int32(code), Reason: string(causeOf(err))}
+	*r = record.Result{Code: int32(code), Reason: string(exchange.CauseOf(err))}
 	if at := b.reply(replyTopic, code, id, nil, message, method); at >= 0 {
 		r.Replies = b.replies[at : at+1 : at+1]
 	}
-}
-
-func causeOf(err error) refusal.Cause {
-	if cause := refusal.CauseOf(err); cause != "" {
-		return cause
-	}
-	if iot.Is(err, iot.ProductNotFound) {
-		return refusal.ProductNotFound
-	}
-	return refusal.FunctionFailed
 }
 
 // reply adds what the device hears and answers its index, -1 if the device wants to hear nothing. Replies go with QoS 0

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"relink/shared/alink"
+	"relink/shared/desired"
+	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/record"
@@ -21,18 +23,29 @@ import (
 type Service struct {
 	products   *store.CachedProducts
 	properties store.Properties
+	events     store.Events
+	devices    store.Devices
+	gateways   Gateways
+	desk       *exchange.Desk // for what is no post
 	log        *slog.Logger
 }
 
-// Stores is where products and properties are.
+// Stores is where products, devices and what they post are.
 type Stores interface {
 	Products() store.Products
+	Devices() store.Devices
 	Properties() store.Properties
+	Events() store.Events
+	DesiredProperties() store.DesiredProperties
 }
 
-// New makes a service. now is the clock of its product cache, time.Now if nil.
-func New(s Stores, log *slog.Logger, now func() time.Time) *Service {
-	return &Service{products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), log: log}
+// New makes a service. Without gateways no device has sub-devices. now is the clock of its product cache, time.Now if nil.
+func New(s Stores, gateways Gateways, log *slog.Logger, now func() time.Time) *Service {
+	return &Service{
+		products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), events: s.Events(), devices: s.Devices(),
+		gateways: gateways, log: log,
+		desk: &exchange.Desk{Families: desired.New(s.DesiredProperties()).Families(), Log: log},
+	}
 }
 
 // batch is one call of Post on its way.
@@ -46,13 +59,20 @@ type batch struct {
 	buffer  []byte         // payloads of replies
 	data    []byte
 	known   *store.CachedProduct // of the record before: most batches are of few products
+
+	many      []many        // messages that carry several posts and events
+	events    []store.Event // of many
+	eventOf   []int         // for each of events, the place of its message in many, counted from 1
+	relations relations
+	others    []int // records that are no posts
 }
 
 // waiting is an answer that holds once the post is stored.
 type waiting struct {
-	record int
-	reply  int // index in replies, -1 if the device wants none
+	record int32
+	reply  int32 // index in replies, -1 if the device wants none
 	code   int32
+	many   int32 // the post is one of several of its message: place in batch.many, counted from 1; 0 if it is alone
 	reason string
 	detail string
 }
@@ -71,14 +91,27 @@ func (s *Service) Post(ctx context.Context, records []record.Record) []record.Re
 		records: records, results: make([]record.Result, n), posts: make([]store.Post, 0, n), waiting: make([]waiting, 0, n),
 		values: make([]store.Value, 0, 4*n), replies: make([]record.Reply, 0, n), buffer: make([]byte, 0, 160*n),
 	}
+	s.relate(ctx, &b)
 	for i := range records {
 		s.check(ctx, &b, i)
 	}
-	if len(b.posts) == 0 {
-		return b.results
+	if len(b.posts) > 0 {
+		s.store(ctx, &b)
 	}
+	s.storeEvents(ctx, &b)
+	s.settleMany(ctx, &b)
+	s.serveOthers(ctx, &b)
+	return b.results
+}
+
+// store stores what passed and settles the records that are one post.
+func (s *Service) store(ctx context.Context, b *batch) {
 	for i, err := range s.properties.Post(ctx, b.posts) {
 		w := &b.waiting[i]
+		if w.many > 0 {
+			b.many[w.many-1].note(err)
+			continue
+		}
 		r := &b.results[w.record]
 		switch {
 		case err == nil:
@@ -89,18 +122,40 @@ func (s *Service) Post(ctx context.Context, records []record.Record) []record.Re
 		case iot.Is(err, iot.Throttled) || iot.Is(err, iot.Unavailable):
 			*r = retry(err)
 		default:
-			s.failed(ctx, &b, w.record, w.reply, err)
+			s.failed(ctx, b, int(w.record), int(w.reply), err)
 		}
 	}
-	return b.results
+}
+
+// serveOthers serves the records that are no posts.
+func (s *Service) serveOthers(ctx context.Context, b *batch) {
+	if len(b.others) == 0 {
+		return
+	}
+	records := make([]record.Record, 0, len(b.others))
+	for _, i := range b.others {
+		records = append(records, b.records[i])
+	}
+	for j, r := range s.desk.Serve(ctx, "", records) {
+		b.results[b.others[j]] = r
+	}
 }
 
 // check reads and checks one record. It either settles its result or adds it to what is to be stored.
 func (s *Service) check(ctx context.Context, b *batch, i int) {
 	rec := &b.records[i]
 	up, err := topic.ParseUplink(rec.Topic)
-	if err != nil || up.Family != topic.PropertyPost {
+	if err != nil {
 		b.results[i] = record.Result{Code: alink.CodeTopic, Reason: string(refusal.UnknownTopic)}
+		return
+	}
+	switch up.Family {
+	case topic.PropertyPost:
+	case topic.PropertyBatchPost, topic.PropertyPackPost, topic.PropertyHistoryPost:
+		s.checkMany(ctx, b, i, up)
+		return
+	default:
+		b.others = append(b.others, i)
 		return
 	}
 	replyTopic := up.ReplyTopic(rec.Topic)
@@ -138,7 +193,7 @@ func (s *Service) check(ctx context.Context, b *batch, i int) {
 		b.refuse(i, replyTopic, req.ID, up.Method, err)
 		return
 	}
-	w := waiting{record: i, code: alink.CodeOK}
+	w := waiting{record: int32(i), code: alink.CodeOK}
 	if len(checked.Failed) > 0 {
 		w.code, w.reason = alink.CodeChecked, string(checked.Failed[0].Cause)
 		if product.Thing == nil {
@@ -148,7 +203,7 @@ func (s *Service) check(ctx context.Context, b *batch, i int) {
 		}
 	}
 	b.data = checked.AppendData(b.data[:0])
-	w.reply = b.reply(replyTopic, alink.CodeOK, req.ID, b.data, alink.MessageOK, up.Method)
+	w.reply = int32(b.reply(replyTopic, alink.CodeOK, req.ID, b.data, alink.MessageOK, up.Method))
 	b.keep(w, &checked, mode)
 }
 

@@ -75,8 +75,8 @@ const (
 var table = []Entry{
 	{thing + "event/property/post", Up, PropertyPost, "thing.event.property.post", Suffix, false, "property", Done},
 	{thing + "event/{id}/post", Up, EventPost, "", Suffix, false, "event", Done},
-	{thing + "event/property/batch/post", Up, PropertyBatchPost, "thing.event.property.batch.post", Suffix, false, "property", NotYet},
-	{thing + "event/property/history/post", Up, PropertyHistoryPost, "thing.event.property.history.post", Suffix, false, "property", NotYet},
+	{thing + "event/property/batch/post", Up, PropertyBatchPost, "thing.event.property.batch.post", Suffix, false, "property", Done},
+	{thing + "event/property/history/post", Up, PropertyHistoryPost, "thing.event.property.history.post", Suffix, false, "property", Done},
 	{thing + "event/property/pack/post", Up, PropertyPackPost, "thing.event.property.pack.post", Suffix, false, "property", NotYet},
 	{thing + "model/up_raw", Up, UpRaw, "thing.model.up_raw", Suffix, false, "property", NotYet},
 	{thing + "model/down_raw", Down, DownRaw, "thing.model.down_raw", Suffix, true, "", NotYet},
@@ -92,8 +92,8 @@ var table = []Entry{
 	{sys + "rrpc/response/{id}", Up, RRPCResponse, "", NoReply, false, "", Done},
 	{"/ext/rrpc/{id}/{rest}", Up, ExtRRPC, "", NoReply, true, "", Done},
 
-	{thing + "property/desired/get", Up, DesiredGet, "thing.property.desired.get", Suffix, false, "property", NotYet},
-	{thing + "property/desired/delete", Up, DesiredDelete, "thing.property.desired.delete", Suffix, false, "property", NotYet},
+	{thing + "property/desired/get", Up, DesiredGet, "thing.property.desired.get", Suffix, false, "property", Done},
+	{thing + "property/desired/delete", Up, DesiredDelete, "thing.property.desired.delete", Suffix, false, "property", Done},
 	{thing + "deviceinfo/update", Up, DeviceInfoUpdate, "thing.deviceinfo.update", Suffix, false, "deviceinfo", NotYet},
 	{thing + "deviceinfo/delete", Up, DeviceInfoDelete, "thing.deviceinfo.delete", Suffix, false, "deviceinfo", NotYet},
 	{thing + "deviceinfo/get", Up, DeviceInfoGet, "thing.deviceinfo.get", Suffix, false, "deviceinfo", NotYet},

@@ -69,7 +69,7 @@ func CheckPost(m *Model, params []byte, mode Mode, now int64) (Checked, error) {
 		if n++; n > MaxProperties {
 			return Checked{}, errTooMany
 		}
-		c.property(m, name, item, mode, now)
+		c.property(m, name, item, mode, clock{now, now + maxAhead, false})
 	}
 	if n == 0 {
 		return Checked{}, alink.ErrParamsMissing
@@ -87,12 +87,12 @@ func (c *Checked) fail(identifier string, code int, cause refusal.Cause, message
 	c.Failed = append(c.Failed, Failure{identifier, code, cause, message, value})
 }
 
-func (c *Checked) property(m *Model, name, item []byte, mode Mode, now int64) {
-	value, when := unwrap(item)
-	t, timeOK := now, true
+func (c *Checked) property(m *Model, name, item []byte, mode Mode, clock clock) {
+	value, when := unwrap(item, clock.history)
+	t, timeOK := clock.now, true
 	if when != nil {
 		t, timeOK = readTime(when)
-		timeOK = timeOK && t <= now+maxAhead
+		timeOK = timeOK && t <= clock.latest
 	}
 	var e *entry[Property]
 	if m != nil {
@@ -137,15 +137,16 @@ func (p *problem) cause() refusal.Cause {
 }
 
 // unwrap takes {"value":…,"time":…} apart; an object with any other member is a value itself. when is nil if there is no time.
-func unwrap(item []byte) (value, when []byte) {
+// With history they may be spelled Value and Time.
+func unwrap(item []byte, history bool) (value, when []byte) {
 	if len(item) == 0 || item[0] != '{' {
 		return item, nil
 	}
 	for name, v := range alink.Members(item) {
-		switch string(name) {
-		case "value":
+		switch {
+		case string(name) == "value" || history && string(name) == "Value":
 			value = v
-		case "time":
+		case string(name) == "time" || history && string(name) == "Time":
 			when = v
 		default:
 			return item, nil
