@@ -32,6 +32,7 @@ type Store struct {
 	shadows      map[iot.DeviceRef]store.Shadow
 	infos        map[iot.DeviceRef]store.DeviceInfo
 	network      map[iot.DeviceRef]map[networkPoint]store.NetworkStatus
+	queues       map[iot.DeviceRef][]store.QueuedMessage
 }
 
 // point is the place of one value in a history.
@@ -43,6 +44,7 @@ type point struct {
 // New makes an empty store.
 func New() *Store {
 	return &Store{
+		queues:       make(map[iot.DeviceRef][]store.QueuedMessage),
 		products:     make(map[iot.ProductKey]store.Product),
 		devices:      make(map[iot.DeviceRef]store.Device),
 		sessions:     make(map[iot.DeviceRef]store.Session),
