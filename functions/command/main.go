@@ -6,9 +6,7 @@ import (
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
 	"relink/shared/command"
-	"relink/shared/config"
 	"relink/shared/downlink"
-	"relink/shared/offline"
 )
 
 func main() { tables.Main(newHandler) }
@@ -17,9 +15,5 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	if p.Cloud.InternalKey.IsZero() {
 		return nil, downlink.ErrNoKey
 	}
-	var cfg struct{ Bounds offline.Bounds }
-	if err := config.Read(&cfg); err != nil {
-		return nil, err
-	}
-	return &handler{commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), cfg.Bounds, nil)}, nil
+	return &handler{commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), nil)}, nil
 }

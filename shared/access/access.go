@@ -32,8 +32,7 @@ type Service struct {
 	products *store.CachedProducts
 	devices  store.Devices
 	sessions store.Sessions
-	nodes    *store.CachedNodes
-	grantFor time.Duration
+	grants   *Granter
 	now      func() time.Time
 }
 
@@ -47,15 +46,12 @@ type Stores interface {
 
 // New makes a service whose grants hold for grantFor, DefaultGrantFor if 0. now is the clock, time.Now if nil.
 func New(s Stores, grantFor time.Duration, now func() time.Time) *Service {
-	if grantFor <= 0 {
-		grantFor = DefaultGrantFor
-	}
 	if now == nil {
 		now = time.Now
 	}
 	return &Service{
 		products: store.NewCachedProducts(s.Products(), now), devices: s.Devices(), sessions: s.Sessions(),
-		nodes: store.NewCachedNodes(s.Nodes(), now), grantFor: grantFor, now: now,
+		grants: NewGranter(s.Nodes(), grantFor, now), now: now,
 	}
 }
 
@@ -138,53 +134,21 @@ func (s *Service) take(ctx context.Context, attempts []attempt) {
 			at = s.now().UnixMilli()
 		}
 		passed = append(passed, a)
-		keep, expiry := a.login.Persistent()
 		takes = append(takes, store.Take{
-			Persistent: keep, Discard: a.login.CleanStart, Expiry: expiry,
 			Ref: a.claim.ref, Node: a.login.Node, ExtRRPC: a.claim.id.Ext&sign.ExtRRPC != 0, RemoteAddr: a.login.RemoteAddr, At: at,
 		})
 	}
 	if len(takes) == 0 {
 		return
 	}
-	sessions, before, errs := s.sessions.Take(ctx, takes)
+	sessions, _, errs := s.sessions.Take(ctx, takes)
 	for i, a := range passed {
 		if errs[i] != nil {
 			a.answer.Err = errs[i]
 			continue
 		}
-		a.answer.Grant = s.grant(ctx, a, sessions[i])
-		Keep(a.answer.Grant, sessions[i], before[i])
+		a.answer.Grant = s.grants.Grant(ctx, a.product, a.device, sessions[i])
 	}
-}
-
-// Keep puts into a grant what MQTT keeps of the session: of now, which was taken, and the one before, nil if there was none.
-func Keep(g *device.Grant, now, before *store.Session) {
-	g.Present, g.Since, g.QueueFrom = now.Continued(), now.Since, now.QueueFrom
-	g.Queued = now.Persistent || now.Continued()
-	g.Discard = before != nil && before.QueueFrom < now.QueueFrom
-}
-
-func (s *Service) grant(ctx context.Context, a *attempt, session *store.Session) *device.Grant {
-	return &device.Grant{
-		ProductKey: a.claim.ref.ProductKey, DeviceName: a.claim.ref.DeviceName, IotID: a.device.IotID, Epoch: session.Epoch,
-		NodeType: a.product.NodeType, DataFormat: a.product.DataFormat, ExtRRPC: session.ExtRRPC, Topics: a.product.Topics,
-		Subscribed: session.Subscribed, Muted: session.Muted,
-		ExpiresAt: s.now().Add(s.grantFor).UnixMilli(), Previous: s.previous(ctx, session),
-	}
-}
-
-// previous is the other node that still holds the device's former session; nil if there is none or its lease has ended. A node
-// that cannot be looked up is left out: the session is taken all the same, and the old node learns of it by its grant.
-func (s *Service) previous(ctx context.Context, session *store.Session) *device.Owner {
-	if session.PrevNode == "" {
-		return nil
-	}
-	node, err := s.nodes.Get(ctx, session.PrevNode)
-	if err != nil || node == nil || node.Until <= s.now().UnixMilli() {
-		return nil
-	}
-	return &device.Owner{Node: node.ID, URL: node.URL, Epoch: session.PrevEpoch}
 }
 
 // decoy is the secret of devices that do not exist. Nothing signed with it is let in.

@@ -41,7 +41,7 @@ func CauseOf(err error) Cause {
 
 // Explain tells about one cause; false if there is no such cause.
 func Explain(c Cause) (Explanation, bool) {
-	for _, list := range [][]Explanation{logins, publishes, packs, subscriptions, ends} {
+	for _, list := range [][]Explanation{logins, publishes, packs, subscriptions, gateways, ends} {
 		for i := range list {
 			if list[i].Cause == c {
 				return list[i], true
@@ -51,10 +51,10 @@ func Explain(c Cause) (Explanation, bool) {
 	return Explanation{}, false
 }
 
-// All lists every cause: of logins, of messages, of subscriptions, of ends of sessions, in this order. The slice is the caller's.
+// All lists every cause: of logins, of messages, of subscriptions, of gateways, of ends of sessions, in this order. The slice is the caller's.
 func All() []Explanation {
 	var all []Explanation
-	for _, list := range [][]Explanation{logins, publishes, packs, subscriptions, ends} {
+	for _, list := range [][]Explanation{logins, publishes, packs, subscriptions, gateways, ends} {
 		all = append(all, list...)
 	}
 	return all

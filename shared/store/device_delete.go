@@ -29,13 +29,16 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 		}
 	}
 	for _, history := range []tablestore.RangeRowQueryCriteria{
-		historyRange(ref, nil), eventRange(ref, nil), networkRange(ref, math.MinInt64, math.MaxInt64, maxWriteRows), queueRange(ref, 0),
+		historyRange(ref, nil), eventRange(ref, nil), networkRange(ref, math.MinInt64, math.MaxInt64, maxWriteRows),
 	} {
 		if err := d.dropHistory(ctx, history); err != nil {
 			return err
 		}
 	}
 	if err := d.dropInfo(ctx, ref); err != nil {
+		return err
+	}
+	if err := (topologies{c}).forget(ctx, ref); err != nil {
 		return err
 	}
 	err = firstError(c.write(ctx, []tablestore.RowChange{

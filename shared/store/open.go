@@ -83,6 +83,12 @@ func (s *Store) DeadLetters() DeadLetters { return deadLetters{s.client} }
 // Applications is the table `application`.
 func (s *Store) Applications() Applications { return applications{s.client} }
 
+// Topology is the tables `topology` and `topology_by_gateway`.
+func (s *Store) Topology() Topology { return topologies{s.client} }
+
+// Discoveries is the table `discovery`.
+func (s *Store) Discoveries() Discoveries { return discoveries{s.client} }
+
 // Close closes idle connections. A store that is closed can still be used.
 func (s *Store) Close() { s.client.transport.CloseIdleConnections() }
 

@@ -45,16 +45,11 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		return nil
 	}
 	return &Session{
-		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), Gateway: readGateway(row), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
+		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), Gateway: readRef(row, "gateway"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
-		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"),
-		Persistent: row.bool("persistent"), Expiry: row.int("expiry"), Since: row.int("since"), QueueFrom: row.int("queue_from"),
+		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"), Logins: row.int("logins"), LoginsFrom: row.int("logins_from"),
 		Subscribed: readList[device.Subscription](row, "subscribed"), Muted: readList[string](row, "muted"),
 	}
-}
-
-func readGateway(row cells) iot.DeviceRef {
-	return iot.DeviceRef{ProductKey: iot.ProductKey(row.str("gateway_product_key")), DeviceName: iot.DeviceName(row.str("gateway_device_name"))}
 }
 
 // readList reads a column of JSON. What cannot be read counts as empty: the device subscribes again.
@@ -70,6 +65,7 @@ func readList[T any](row cells, name string) []T {
 // is greater, so that it keeps growing over a device that was deleted and registered again.
 func NextSession(t *Take, before *Session) *Session {
 	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, Gateway: t.Gateway, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At}
+	next.countLogin(before)
 	if before != nil {
 		next.Epoch = max(t.At, before.Epoch+1)
 		next.ActiveAt = before.ActiveAt
@@ -82,8 +78,33 @@ func NextSession(t *Take, before *Session) *Session {
 			next.PrevNode, next.PrevEpoch = before.Node, before.Epoch
 		}
 	}
-	next.keep(t, before)
 	return next
+}
+
+// LoginWindow is the time, in milliseconds, within which the logins of a sub-device are counted together.
+const LoginWindow = 60_000
+
+// RecentLogins is how many logins over gateways there have been in the minute before at. One at that very time is not counted: it is
+// this login, asked for again because the first answer was lost.
+func (s *Session) RecentLogins(at int64) int64 {
+	switch {
+	case s == nil || at < s.LoginsFrom || at-s.LoginsFrom >= LoginWindow:
+		return 0
+	case s.OnlineAt == at && !s.Gateway.IsZero():
+		return s.Logins - 1
+	}
+	return s.Logins
+}
+
+// countLogin sets Logins and LoginsFrom of a session over a gateway.
+func (s *Session) countLogin(before *Session) {
+	if s.Gateway.IsZero() {
+		return
+	}
+	s.Logins, s.LoginsFrom = before.RecentLogins(s.OnlineAt)+1, s.OnlineAt
+	if s.Logins > 1 {
+		s.LoginsFrom = before.LoginsFrom
+	}
 }
 
 // taking is one take under way.
@@ -184,13 +205,11 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	c.add("remote_addr", t.now.RemoteAddr)
 	c.add("active_at", t.now.ActiveAt)
 	c.add("online_at", t.now.OnlineAt)
-	c.add("persistent", t.now.Persistent)
-	c.add("expiry", t.now.Expiry)
-	c.add("since", t.now.Since)
-	c.add("queue_from", t.now.QueueFrom)
 	if !t.now.Gateway.IsZero() {
 		c.add("gateway_product_key", string(t.now.Gateway.ProductKey))
 		c.add("gateway_device_name", string(t.now.Gateway.DeviceName))
+		c.add("logins", t.now.Logins)
+		c.add("logins_from", t.now.LoginsFrom)
 	}
 	if t.now.PrevNode != "" {
 		c.add("prev_node", t.now.PrevNode)
@@ -213,6 +232,8 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	if t.now.Gateway.IsZero() && !t.before.Gateway.IsZero() {
 		change.DeleteColumn("gateway_product_key")
 		change.DeleteColumn("gateway_device_name")
+		change.DeleteColumn("logins")
+		change.DeleteColumn("logins_from")
 	}
 	change.DeleteColumn("offline_at")
 	return change

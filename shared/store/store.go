@@ -95,12 +95,9 @@ type Session struct {
 	// told, by whoever takes the session, and again if the taker's first answer was lost. Empty if there was none.
 	PrevNode  string
 	PrevEpoch int64
-
-	// What MQTT calls the session, which outlives connections if the device wants it to (CleanSession 0; in 5.0 an expiry above 0).
-	Persistent bool  // QoS 1 messages wait while the device is away
-	Expiry     int64 // seconds after the end of the connection until then; 0: no end
-	Since      int64 // epoch of the connection that began it; smaller than Epoch if it was continued
-	QueueFrom  int64 // messages that were queued before are discarded
+	// Logins over a gateway since LoginsFrom, which is the begin of their minute: their number is limited.
+	Logins     int64
+	LoginsFrom int64
 
 	Subscribed []device.Subscription // the device's own, over all its sessions
 	Muted      []string              // automatic topics that it has unsubscribed
@@ -114,10 +111,6 @@ type Take struct {
 	ExtRRPC    bool
 	RemoteAddr string
 	At         int64
-
-	Persistent bool  // the session is kept when the connection ends
-	Discard    bool  // what was kept of earlier ones is not wanted (CleanSession, Clean Start)
-	Expiry     int64 // seconds that a persistent one is kept; 0: no end
 }
 
 // Sessions is the table `session`.

@@ -147,6 +147,6 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	delete(d.s.shadows, ref)
 	delete(d.s.infos, ref)
 	delete(d.s.network, ref)
-	delete(d.s.queues, ref)
+	topologies(d).forget(ref)
 	return nil
 }

@@ -32,7 +32,8 @@ type Store struct {
 	shadows      map[iot.DeviceRef]store.Shadow
 	infos        map[iot.DeviceRef]store.DeviceInfo
 	network      map[iot.DeviceRef]map[networkPoint]store.NetworkStatus
-	queues       map[iot.DeviceRef][]store.QueuedMessage
+	links        map[iot.DeviceRef]store.Link
+	found        map[iot.DeviceRef]map[iot.DeviceRef]int64
 }
 
 // point is the place of one value in a history.
@@ -44,7 +45,6 @@ type point struct {
 // New makes an empty store.
 func New() *Store {
 	return &Store{
-		queues:       make(map[iot.DeviceRef][]store.QueuedMessage),
 		products:     make(map[iot.ProductKey]store.Product),
 		devices:      make(map[iot.DeviceRef]store.Device),
 		sessions:     make(map[iot.DeviceRef]store.Session),
@@ -57,6 +57,8 @@ func New() *Store {
 		shadows:      make(map[iot.DeviceRef]store.Shadow),
 		infos:        make(map[iot.DeviceRef]store.DeviceInfo),
 		network:      make(map[iot.DeviceRef]map[networkPoint]store.NetworkStatus),
+		links:        make(map[iot.DeviceRef]store.Link),
+		found:        make(map[iot.DeviceRef]map[iot.DeviceRef]int64),
 	}
 }
 

@@ -19,12 +19,13 @@ type Stores interface {
 	Properties() store.Properties
 	Events() store.Events
 	DesiredProperties() store.DesiredProperties
-	OfflineMessages() store.OfflineMessages
 	DeadLetters() store.DeadLetters
 	Applications() store.Applications
 	Shadows() store.Shadows
 	DeviceInfos() store.DeviceInfos
 	NetworkStatuses() store.NetworkStatuses
+	Topology() store.Topology
+	Discoveries() store.Discoveries
 }
 
 // Run runs the suite. open makes an empty store whose life ends with the test.
@@ -44,6 +45,11 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"subscriptions", testSubscriptions},
 		{"gateway_sessions", testGatewaySessions},
 		{"nodes", testNodes},
+		{"topology", testTopology},
+		{"topology_race", testTopologyRace},
+		{"topology_of_deleted_devices", testTopologyDeletion},
+		{"discoveries", testDiscoveries},
+		{"logins_over_gateways", testGatewayLogins},
 		{"properties", testProperties},
 		{"properties_of_one_batch", testPropertyBatch},
 		{"property_identifiers", testPropertyIdentifiers},
@@ -53,9 +59,6 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"events", testEvents},
 		{"event_volume", testEventVolume},
 		{"desired", testDesired},
-		{"persistent_sessions", testPersistentSessions},
-		{"offline_messages", testOfflineMessages},
-		{"offline_message_volume", testOfflineVolume},
 		{"dead_letters", testDeadLetters},
 		{"applications", testApplications},
 		{"shadows", testShadows},
