@@ -9,11 +9,17 @@ import (
 	"relink/shared/iot"
 )
 
-// handler carries out one command.
-type handler struct{ commands *command.Service }
+// handler carries out one command, or takes a batch of answers of devices.
+type handler struct {
+	commands *command.Service
+	answers  desk
+}
 
-// Invoke answers an Outcome as JSON. An error means that it is not known what became of the command, or that it makes no sense.
+// Invoke answers an Outcome as JSON, or the results of a batch. An error means that it is not known what became of the command, or that it makes no sense.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	if isBatch(event) {
+		return h.answers.Invoke(ctx, event)
+	}
 	var c downlink.Command
 	if err := json.Unmarshal(event, &c); err != nil {
 		return nil, iot.Wrap(iot.InvalidParams, err, "command is not understood")

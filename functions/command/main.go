@@ -1,5 +1,6 @@
 // Command is the function on the way down: it finds the connector that holds a device and hands it a message, or the order to
-// drop the connection. Synchronous calls wait in it for the device's answer.
+// drop the connection. Synchronous calls wait in it for the device's answer. What devices answer to asynchronous ones comes to it as
+// batches of records.
 package main
 
 import (
@@ -7,6 +8,9 @@ import (
 	"relink/functions/internal/tables"
 	"relink/shared/command"
 	"relink/shared/downlink"
+	"relink/shared/exchange"
+	"relink/shared/script"
+	"relink/shared/script/sandbox"
 )
 
 func main() { tables.Main(newHandler) }
@@ -15,5 +19,9 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	if p.Cloud.InternalKey.IsZero() {
 		return nil, downlink.ErrNoKey
 	}
-	return &handler{commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), nil)}, nil
+	scripts := script.New(p.Store, new(sandbox.Pool), p.Log, nil)
+	return &handler{
+		commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), nil),
+		answers:  &exchange.Desk{Families: scripts.Families(), Log: p.Log},
+	}, nil
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 
-	"relink/shared/property"
 	"relink/shared/record"
+	"relink/shared/script"
 )
 
-// handler takes batches of property posts.
-type handler struct{ properties *property.Service }
+// handler takes batches of posts, some of which may be raw data.
+type handler struct {
+	scripts *script.Service
+	posts   posts
+}
 
 // Invoke answers every record. An error means that the batch could not be read.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
@@ -16,6 +19,6 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	results := h.properties.Post(ctx, batch.Records)
+	results := h.scripts.Serve(ctx, batch.Node, batch.Records, h.posts.serve)
 	return record.AppendResults(make([]byte, 0, 64+240*len(results)), results), nil
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"relink/functions/internal/eventtest"
-	"relink/shared/property"
 	"relink/shared/record"
+	"relink/shared/script/sandbox"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -25,7 +25,7 @@ func newTestHandler(t testing.TB) *handler {
 	if err := s.Products().Create(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	return &handler{properties: property.New(s, nil, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(1_700_000_000_000) })}
+	return assemble(s, nil, new(sandbox.Pool), slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(1_700_000_000_000) })
 }
 
 func TestEvents(t *testing.T) {

@@ -1,15 +1,40 @@
 // Property is the function that takes what devices post of their properties, one post at a time, in batches, packs and histories, and
-// that gives them their desired values: it checks, stores and answers in batches.
+// that gives them their desired values: it checks, stores and answers in batches. Raw data, which may be any kind of post, comes here
+// too, as it takes a parsing script to see what it is.
 package main
 
 import (
+	"log/slog"
+	"time"
+
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
+	"relink/shared/event"
+	"relink/shared/exchange"
 	"relink/shared/property"
+	"relink/shared/script"
+	"relink/shared/script/sandbox"
 )
 
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &handler{properties: property.New(p.Store, nil, p.Log, nil)}, nil
+	return assemble(p.Store, nil, new(sandbox.Pool), p.Log, nil), nil
+}
+
+// stores is where everything is that a post needs.
+type stores interface {
+	property.Stores
+	event.Stores
+	script.Stores
+}
+
+func assemble(s stores, gateways property.Gateways, scripts *sandbox.Pool, log *slog.Logger, now func() time.Time) *handler {
+	return &handler{
+		scripts: script.New(s, scripts, log, now),
+		posts: posts{
+			properties: property.New(s, gateways, log, now),
+			events:     &exchange.Desk{Families: event.New(s, log, now).Families(), Log: log},
+		},
+	}
 }

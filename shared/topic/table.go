@@ -78,9 +78,9 @@ var table = []Entry{
 	{thing + "event/property/batch/post", Up, PropertyBatchPost, "thing.event.property.batch.post", Suffix, false, "property", Done},
 	{thing + "event/property/history/post", Up, PropertyHistoryPost, "thing.event.property.history.post", Suffix, false, "property", Done},
 	{thing + "event/property/pack/post", Up, PropertyPackPost, "thing.event.property.pack.post", Suffix, false, "property", NotYet},
-	{thing + "model/up_raw", Up, UpRaw, "thing.model.up_raw", Suffix, false, "property", NotYet},
-	{thing + "model/down_raw", Down, DownRaw, "thing.model.down_raw", Suffix, true, "", NotYet},
-	{thing + "model/down_raw_reply", Up, DownRawReply, "", NoReply, false, "command", NotYet},
+	{thing + "model/up_raw", Up, UpRaw, "thing.model.up_raw", Suffix, false, "property", Done},
+	{thing + "model/down_raw", Down, DownRaw, "thing.model.down_raw", Suffix, true, "", Done},
+	{thing + "model/down_raw_reply", Up, DownRawReply, "", NoReply, false, "command", Done},
 
 	{thing + "service/property/set", Down, DownPropertySet, "thing.service.property.set", Suffix, true, "", Done},
 	{thing + "service/property/set_reply", Up, PropertySetReply, "thing.service.property.set", NoReply, false, "", Done},

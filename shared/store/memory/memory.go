@@ -29,6 +29,7 @@ type Store struct {
 	desired      map[iot.DeviceRef]desiredRow
 	deadLetters  []store.DeadLetter
 	applications map[int64]store.Application
+	scripts      scriptTables
 	shadows      map[iot.DeviceRef]store.Shadow
 	infos        map[iot.DeviceRef]store.DeviceInfo
 	network      map[iot.DeviceRef]map[networkPoint]store.NetworkStatus
@@ -54,6 +55,7 @@ func New() *Store {
 		events:       make(map[iot.DeviceRef]map[eventPlace]store.Event),
 		desired:      make(map[iot.DeviceRef]desiredRow),
 		applications: make(map[int64]store.Application),
+		scripts:      newScriptTables(),
 		shadows:      make(map[iot.DeviceRef]store.Shadow),
 		infos:        make(map[iot.DeviceRef]store.DeviceInfo),
 		network:      make(map[iot.DeviceRef]map[networkPoint]store.NetworkStatus),

@@ -13,6 +13,7 @@ import (
 // Stores is what an implementation offers.
 type Stores interface {
 	Products() store.Products
+	Scripts() store.Scripts
 	Devices() store.Devices
 	Sessions() store.Sessions
 	Nodes() store.Nodes
@@ -35,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		run  func(t *testing.T, s Stores)
 	}{
 		{"products", testProducts},
+		{"scripts", testScripts},
 		{"devices", testDevices},
 		{"device_pages", testDevicePages},
 		{"device_deletion", testDeviceDeletion},

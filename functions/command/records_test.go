@@ -1,0 +1,48 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"relink/shared/exchange"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/script"
+	"relink/shared/script/sandbox"
+	"relink/shared/store"
+	"relink/shared/store/memory"
+)
+
+// TestRawAnswer: a raw answer to a property set is read by the product's script and noted.
+func TestRawAnswer(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("../../shared/script/sandbox/testdata/golden.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, pool := memory.New(), &sandbox.Pool{Size: 1}
+	t.Cleanup(pool.Close)
+	if err := s.Scripts().Put(t.Context(), &store.Script{ProductKey: "a1RawProduct", Type: script.JavaScript, Source: string(source)}); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	h := &handler{answers: &exchange.Desk{Families: script.New(s, pool, log, nil).Families(), Log: log}}
+	batch := record.Batch{Node: "n"}
+	for _, frame := range []string{"\x03\x00\x00\x10\x01\x00\xc8", ""} {
+		batch.Records = append(batch.Records, record.Record{
+			MessageID: "1", Device: iot.DeviceRef{ProductKey: "a1RawProduct", DeviceName: "raw-01"}, Topic: "/sys/a1RawProduct/raw-01/thing/model/down_raw_reply", Payload: []byte(frame),
+		})
+	}
+	out, err := h.Invoke(t.Context(), record.AppendBatch(nil, &batch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := record.DecodeResults(out)
+	if err != nil || len(results) != 2 {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	if r := results[0]; r.Code != 200 || r.Detail != "the device's own code 200, to request 4097" || len(r.Replies) != 0 {
+		t.Errorf("%+v", r)
+	}
+}
