@@ -25,6 +25,10 @@ func (s *Server) publish(ctx context.Context, p *downlink.Publish) downlink.Outc
 	if p.ExtTopic != "" && sess.Grant.ExtRRPC { // "The choice follows the connection's ext bit 0"
 		name, reply = p.ExtTopic, p.ExtTopic
 	}
+	if p.QueueID != "" && p.ReplyTopic == "" {
+		outcome.State, outcome.Settled = sess.PublishQueued(&session.Message{ID: p.QueueID, Topic: name, Payload: p.Payload, ExpiresAt: p.ExpiresAt})
+		return s.note(p, started, outcome)
+	}
 	if p.ReplyTopic == "" {
 		outcome.State = sess.Publish(name, p.Payload, p.QoS)
 		return s.note(p, started, outcome)
@@ -89,6 +93,9 @@ func (s *Server) note(p *downlink.Publish, started time.Time, o downlink.Outcome
 	e := session.Event{
 		Device: p.Ref(), Operation: session.OpDownlink, Topic: p.Topic, MessageID: p.MessageID, Code: 200,
 		LatencyMS: s.Now().Sub(started).Milliseconds(),
+	}
+	if o.State == downlink.Queued {
+		e.Detail = "waits in the queue"
 	}
 	if e.Reason = causes[o.State]; e.Reason != "" {
 		e.Code = 500

@@ -36,6 +36,8 @@ type conn struct {
 	maxPacket int       // that the device takes (5.0)
 	window    int       // QoS 1 messages that the device takes before it acknowledges (5.0)
 	began     time.Time // of the login
+	clean     bool      // CleanSession, Clean Start
+	expiry    uint32    // Session Expiry Interval (5.0), seconds
 	grant     *device.Grant
 	sess      *session.Session
 	subs      *subDevices // nil unless the device is a gateway
@@ -142,6 +144,7 @@ func (c *conn) finish() {
 		c.publishWill()
 	}
 	c.in.release()
+	c.unfinished()
 	s.presence.Offline(c.sess, cause)
 	s.journal.Record(session.Event{
 		Device: c.sess.Ref, IotID: c.sess.Grant.IotID, Operation: session.OpOffline, Code: endCode(cause), Reason: cause, Detail: detail, RemoteAddr: c.remote.String(),

@@ -21,6 +21,8 @@ type unacked struct {
 	tries  int
 	at     time.Duration // when it was sent last, since the server started
 	packet []byte
+	of     *session.Session // whose queue it is of; nil if it is of none
+	key    string           // its place there
 }
 
 // Publish queues a message for the device. It is part of session.Conn.
@@ -87,19 +89,28 @@ func (o *output) newID() uint16 {
 
 // acked takes a PUBACK. An unknown id is of a reply, or does no harm.
 func (c *conn) acked(id uint16) {
+	if of, key := c.forgetUnacked(id); of != nil {
+		c.srv.presence.Acked(connContext{c}, of, key)
+	}
+}
+
+// forgetUnacked takes an acknowledged message out, and answers whose queue it is of, if it is of one.
+func (c *conn) forgetUnacked(id uint16) (of *session.Session, key string) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.unacked {
 		if o.unacked[i].id == id {
+			of, key = o.unacked[i].of, o.unacked[i].key
 			o.unacked = append(o.unacked[:i], o.unacked[i+1:]...)
 			if len(o.unacked) == 0 {
 				o.unacked = nil
 			}
-			return
+			return of, key
 		}
 	}
 	o.replies = max(0, o.replies-1)
+	return nil, ""
 }
 
 // resend sends again what was not acknowledged. In 5.0 that is not allowed on the same connection [MQTT-4.4.0-1].
@@ -107,6 +118,7 @@ func (c *conn) resend(now time.Duration) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	c.resume()
 	if len(o.unacked) == 0 || c.version == 5 || o.over || o.stalled {
 		return
 	}
@@ -114,7 +126,11 @@ func (c *conn) resend(now time.Duration) {
 	for _, u := range o.unacked {
 		room := o.pending == nil || len(*o.pending)+len(u.packet) <= c.srv.opts.MaxPending // if there is none: the next time
 		if room && now-u.at >= c.srv.opts.ResendAfter {
-			if u.tries++; u.tries >= maxTries {
+			if u.tries++; u.tries >= maxTries && u.of != nil {
+				u.tries = maxTries // it stays in the queue, and goes again on the device's next connection
+				kept = append(kept, u)
+				continue
+			} else if u.tries >= maxTries {
 				c.undelivered(c.sess, "", session.OpDownlink, "", refusal.WriteTimeout)
 				continue
 			}

@@ -106,6 +106,33 @@ func appendPublish(dst []byte, version byte, topic string, payload []byte, qos b
 	return append(dst, payload...)
 }
 
+// appendPublishWith is appendPublish for QoS 1 with properties, which exist in 5.0 only.
+func appendPublishWith(dst []byte, version byte, topic string, payload []byte, pid uint16, dup bool, properties []byte) []byte {
+	if len(properties) == 0 || version != 5 {
+		return appendPublish(dst, version, topic, payload, 1, pid, dup)
+	}
+	first := byte(typePublish<<4) | 1<<1
+	if dup {
+		first |= 8
+	}
+	dst = appendHeader(dst, first, publishBody(version, topic, payload, 1)+len(properties)) // their length is one byte: they are short
+	dst = appendUint16(dst, uint16(len(topic)))
+	dst = append(dst, topic...)
+	dst = appendUint16(dst, pid)
+	dst = append(dst, byte(len(properties)))
+	dst = append(dst, properties...)
+	return append(dst, payload...)
+}
+
+// appendExpiry appends the property Message Expiry Interval: what is left of a message's time [MQTT-3.3.2-6].
+func appendExpiry(dst []byte, expiresAt, now int64) []byte {
+	if expiresAt == 0 {
+		return dst
+	}
+	left := uint32(min(max(1, (expiresAt-now+999)/1000), 1<<31))
+	return append(dst, 0x02, byte(left>>24), byte(left>>16), byte(left>>8), byte(left))
+}
+
 func publishBody(version byte, topic string, payload []byte, qos byte) int {
 	n := 2 + len(topic) + len(payload)
 	if qos > 0 {

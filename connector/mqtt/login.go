@@ -71,6 +71,10 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		}
 	}()
 	c.will = willOf(pk)
+	c.clean, c.expiry = pk.Connect.Clean, 0
+	if c.version == 5 && pk.Properties.SessionExpiryIntervalFlag {
+		c.expiry = pk.Properties.SessionExpiryInterval
+	}
 	c.maxPacket = int(pk.Properties.MaximumPacketSize)
 	c.window = noWindow
 	if n := int(pk.Properties.ReceiveMaximum); c.version == 5 && n > 0 {
@@ -81,7 +85,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	login := device.Login{
 		Protocol: "mqtt", Version: c.version, Transport: c.transport, RemoteAddr: c.remote.String(),
 		ClientID: pk.Connect.ClientIdentifier, Username: string(pk.Connect.Username), Password: string(pk.Connect.Password),
-		KeepAlive: pk.Connect.Keepalive, CleanStart: pk.Connect.Clean, Node: s.opts.Node, At: started.UnixMilli(),
+		KeepAlive: pk.Connect.Keepalive, CleanStart: pk.Connect.Clean, Expiry: c.expiry, Node: s.opts.Node, At: started.UnixMilli(),
 	}
 	result, err := s.ask(dev, &login)
 	if err != nil && s.stopping.Load() {

@@ -93,7 +93,7 @@ func (g *gate) OnPacketEncode(cl *broker.Client, pk packets.Packet) packets.Pack
 	}
 	o := cl.Net.Conn.(*opening)
 	version := cl.Properties.ProtocolVersion
-	pk.SessionPresent = false // C4 takes a 1 for a broken packet in 5.0, and nothing is kept for 3.x
+	pk.SessionPresent = o.sessionPresent(version)
 	if pk.ReasonCode != 0 {
 		if o.err == nil { // the broker's own verdict
 			cause := refusal.ConnectMalformed
@@ -121,8 +121,17 @@ func (g *gate) OnPacketEncode(cl *broker.Client, pk packets.Packet) packets.Pack
 	p.MaximumPacketSize = MaxPayload
 	p.ReceiveMaximum = uint16(inFlight(o.grant))
 	p.ServerKeepAlive, p.ServerKeepAliveFlag = uint16(o.keepAlive/time.Second), true
-	p.SessionExpiryInterval, p.SessionExpiryIntervalFlag = 0, true
+	p.SessionExpiryInterval, p.SessionExpiryIntervalFlag = o.expiry, true
 	return pk
+}
+
+// sessionPresent is what CONNACK says of an earlier session. MQTT 3.1 has no such bit. In 5.0 a device hears of it only if it has asked
+// for a session that is kept: C4, which never does, takes any bit there for a broken packet.
+func (o *opening) sessionPresent(version byte) bool {
+	if o.grant == nil || o.clean || !o.grant.Present {
+		return false
+	}
+	return version == 4 || version == 5 && o.expiry > 0
 }
 
 // An opening is a connection as the broker sees it: it has one packet to read, the CONNECT, and then ends.

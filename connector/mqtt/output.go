@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"relink/connector/session"
 	"relink/shared/refusal"
 )
 
@@ -21,6 +22,9 @@ type output struct {
 	lastID  uint16
 	unacked []unacked // QoS 1 messages that are sent again
 	replies int       // QoS 1 replies without PUBACK; they are not sent again, the device asks again
+
+	later    map[*session.Session]bool // sessions whose queues are to be looked at again; nil if there are none
+	resuming bool                      // some are being looked at
 }
 
 const keptBuffer = 64 << 10 // larger ones are not kept

@@ -48,7 +48,7 @@ const (
 // Online says that a session is established. It blocks while the queue is full, until ctx ends.
 func (p *Presence) Online(ctx context.Context, s *Session) {
 	at := p.Now().UnixMilli()
-	online := device.Online{Epoch: s.Grant.Epoch, Node: p.Node, RemoteAddr: s.RemoteAddr, At: at}
+	online := device.Online{Epoch: s.Grant.Epoch, Node: p.Node, RemoteAddr: s.RemoteAddr, At: at, Queued: s.Grant.Queued, QueueFrom: s.Grant.QueueFrom, Discard: s.Grant.Discard}
 	err := p.tell(ctx, s.Ref, s.Grant.IotID, device.TopicOnline, online, at, func(r record.Result, err error) {
 		switch {
 		case err != nil:
@@ -57,10 +57,15 @@ func (p *Presence) Online(ctx context.Context, s *Session) {
 			s.End(refusal.Disabled, "while it logged in")
 		case r.Code == CodeDeleted:
 			s.End(refusal.Deleted, "while it logged in")
+		case r.Code == 200 && s.Grant.Queued:
+			p.paged(s, &r)
+			return
 		}
+		p.unread(s)
 	})
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // a session that has ended meanwhile need not be online
 		p.lost(s.Ref, device.TopicOnline, err)
+		p.unread(s)
 	}
 	e := Event{Device: s.Ref, Operation: OpOnline, Code: 200, RemoteAddr: s.RemoteAddr}
 	if gateway := s.Gateway(); gateway != nil {

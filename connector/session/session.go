@@ -48,6 +48,7 @@ type Session struct {
 	custom  int              // filters that count towards the limit
 	calls   map[string]*Call // by message id
 	last    delivery         // the topic asked for last: replies repeat it
+	queue   queue            // has a lock of its own, which is taken before the connection's
 	version int              // of what outlives the session; grows with each change
 	stored  int              // the version that is durable
 }
@@ -59,6 +60,7 @@ func New(g *device.Grant, conn Conn, remoteAddr string, now time.Time) *Session 
 		s.add(f.Filter, min(f.QoS, 1))
 	}
 	s.muted = append(s.muted, g.Muted...)
+	s.queue.behind, s.queue.asking = g.Queued, g.Queued
 	return s
 }
 

@@ -13,6 +13,7 @@ import (
 	"relink/shared/config"
 	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/offline"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -48,7 +49,7 @@ func newTestHandler(t *testing.T) *handler {
 	}
 	client := downlink.NewClient(key)
 	t.Cleanup(client.CloseIdle)
-	return &handler{commands: command.New(s, client, nil)}
+	return &handler{commands: command.New(s, client, offline.DefaultBounds(), nil)}
 }
 
 func TestInvoke(t *testing.T) {

@@ -7,8 +7,10 @@ import (
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
 	"relink/shared/command"
+	"relink/shared/config"
 	"relink/shared/downlink"
 	"relink/shared/exchange"
+	"relink/shared/offline"
 	"relink/shared/script"
 	"relink/shared/script/sandbox"
 )
@@ -19,9 +21,13 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	if p.Cloud.InternalKey.IsZero() {
 		return nil, downlink.ErrNoKey
 	}
+	var cfg struct{ Bounds offline.Bounds }
+	if err := config.Read(&cfg); err != nil {
+		return nil, err
+	}
 	scripts := script.New(p.Store, new(sandbox.Pool), p.Log, nil)
 	return &handler{
-		commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), nil),
+		commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), cfg.Bounds, nil),
 		answers:  &exchange.Desk{Families: scripts.Families(), Log: p.Log},
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/offline"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/store"
@@ -20,6 +21,7 @@ type handler struct {
 	devices  store.Devices
 	sessions store.Sessions
 	nodes    store.Nodes
+	queue    *offline.Queue
 	log      *slog.Logger
 }
 
@@ -40,7 +42,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	}
 	results := make([]record.Result, len(batch.Records))
 	var ended ends
-	var begun []int
+	var begun, delivered []int
 	leases := make(map[string]int)            // node to its last lease in this batch
 	subscribed := make(map[iot.DeviceRef]int) // device to its last subscriptions in this batch
 	for i := range batch.Records {
@@ -54,6 +56,8 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			}
 		case device.TopicOffline:
 			err = ended.add(i, rec)
+		case device.TopicDelivered:
+			delivered = append(delivered, i)
 		case device.TopicSubscriptions:
 			if err = json.Unmarshal(rec.Payload, new(device.Subscriptions)); err == nil {
 				subscribed[rec.Device] = i
@@ -71,6 +75,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		}
 	}
 	h.lookAgain(ctx, &batch, begun, results)
+	h.queues(ctx, &batch, begun, delivered, results)
 	for j, err := range h.sessions.End(ctx, ended.refs, ended.epochs, ended.at) {
 		if i := ended.records[j]; err != nil {
 			results[i] = h.failed(ctx, &batch.Records[i], err)

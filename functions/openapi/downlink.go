@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"relink/shared/downlink"
 	"relink/shared/iot"
@@ -16,17 +17,20 @@ type commander interface {
 }
 
 // publish sends one message. Its error has the kind of what became of it; a nil error means that it was written to the
-// device's connection and, if the call is synchronous, answered.
+// device's connection and, if the call is synchronous, answered; or that it waits in the queue of a device whose session is persistent.
 func publish(ctx context.Context, to commander, p *downlink.Publish) (downlink.Outcome, error) {
+	p.At = time.Now().UnixMilli() // its place in the queue of a device that is away; a retry has the same
 	o, err := to.Command(ctx, downlink.Command{Publish: p})
 	if err != nil {
 		return o, err
 	}
 	switch o.State {
-	case downlink.Sent:
+	case downlink.Sent, downlink.Queued:
 		return o, nil
 	case downlink.Offline:
 		return o, iot.Errorf(iot.DeviceOffline, "device offline (9201): nothing was sent, and nothing is kept for later")
+	case downlink.QueueFull:
+		return o, iot.Errorf(iot.QuotaExceeded, "the device is away, and as many messages as may wait for it already")
 	case downlink.Unsubscribed:
 		if p.WaitMS > 0 { // who waits for a device that does not listen waits in vain; it need not be for the whole time
 			return o, iot.Errorf(iot.Timeout, "the device is connected, but has not subscribed %s", p.Topic)

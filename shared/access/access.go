@@ -134,21 +134,31 @@ func (s *Service) take(ctx context.Context, attempts []attempt) {
 			at = s.now().UnixMilli()
 		}
 		passed = append(passed, a)
+		keep, expiry := a.login.Persistent()
 		takes = append(takes, store.Take{
+			Persistent: keep, Discard: a.login.CleanStart, Expiry: expiry,
 			Ref: a.claim.ref, Node: a.login.Node, ExtRRPC: a.claim.id.Ext&sign.ExtRRPC != 0, RemoteAddr: a.login.RemoteAddr, At: at,
 		})
 	}
 	if len(takes) == 0 {
 		return
 	}
-	sessions, _, errs := s.sessions.Take(ctx, takes)
+	sessions, before, errs := s.sessions.Take(ctx, takes)
 	for i, a := range passed {
 		if errs[i] != nil {
 			a.answer.Err = errs[i]
 			continue
 		}
 		a.answer.Grant = s.grants.Grant(ctx, a.product, a.device, sessions[i])
+		Keep(a.answer.Grant, sessions[i], before[i])
 	}
+}
+
+// Keep puts into a grant what MQTT keeps of the session: of now, which was taken, and the one before, nil if there was none.
+func Keep(g *device.Grant, now, before *store.Session) {
+	g.Present, g.Since, g.QueueFrom = now.Continued(), now.Since, now.QueueFrom
+	g.Queued = now.Persistent || now.Continued()
+	g.Discard = before != nil && before.QueueFrom < now.QueueFrom
 }
 
 // decoy is the secret of devices that do not exist. Nothing signed with it is let in.

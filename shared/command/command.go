@@ -8,6 +8,7 @@ import (
 
 	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/offline"
 	"relink/shared/store"
 )
 
@@ -21,6 +22,7 @@ type Caller interface {
 type Stores interface {
 	Sessions() store.Sessions
 	Nodes() store.Nodes
+	OfflineMessages() store.OfflineMessages
 }
 
 // A Service finds connectors. It is safe for concurrent use.
@@ -28,15 +30,16 @@ type Service struct {
 	sessions store.Sessions
 	nodes    *store.CachedNodes
 	caller   Caller
+	queue    *offline.Queue
 	now      func() time.Time
 }
 
-// New makes a service. now is the clock, time.Now if nil.
-func New(s Stores, caller Caller, now func() time.Time) *Service {
+// New makes a service that keeps so much for a device that is away. now is the clock, time.Now if nil.
+func New(s Stores, caller Caller, bounds offline.Bounds, now func() time.Time) *Service {
 	if now == nil {
 		now = time.Now
 	}
-	return &Service{sessions: s.Sessions(), nodes: store.NewCachedNodes(s.Nodes(), now), caller: caller, now: now}
+	return &Service{sessions: s.Sessions(), nodes: store.NewCachedNodes(s.Nodes(), now), caller: caller, now: now, queue: offline.New(s.OfflineMessages(), bounds, now)}
 }
 
 // Execute carries out a command. A device that is connected nowhere is an outcome, Offline; errors are *iot.Error:
@@ -66,6 +69,9 @@ func (s *Service) publish(ctx context.Context, p *downlink.Publish) (downlink.Ou
 	case p.Via != nil && p.ReplyTopic != "":
 		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a synchronous call needs a session of the sub-device itself")
 	}
+	if p.QoS == 1 && p.ReplyTopic == "" && p.Via == nil {
+		return s.keep(ctx, p)
+	}
 	holder := p.Ref()
 	if p.Via != nil {
 		holder = p.Via.Ref()
@@ -88,7 +94,16 @@ func valid(pk iot.ProductKey, dn iot.DeviceName) bool {
 // reach calls the connector that holds the device. One that says that it does not has just lost the session to another, which
 // is then called, once.
 func (s *Service) reach(ctx context.Context, dev iot.DeviceRef, call func(base string) (downlink.Outcome, error)) (downlink.Outcome, error) {
-	session, base, err := s.find(ctx, dev)
+	session, err := s.sessions.Get(ctx, dev)
+	if err != nil {
+		return downlink.Outcome{State: downlink.Offline}, err
+	}
+	return s.reachFrom(ctx, dev, session, call)
+}
+
+// reachFrom is reach with the session as it was read; one that looks as if the device were away is not read again.
+func (s *Service) reachFrom(ctx context.Context, dev iot.DeviceRef, session *store.Session, call func(base string) (downlink.Outcome, error)) (downlink.Outcome, error) {
+	base, err := s.address(ctx, session)
 	if err != nil || base == "" {
 		return downlink.Outcome{State: downlink.Offline}, err
 	}
@@ -96,22 +111,24 @@ func (s *Service) reach(ctx context.Context, dev iot.DeviceRef, call func(base s
 	if err != nil || outcome.State != downlink.Offline {
 		return outcome, err
 	}
-	newer, base, err := s.find(ctx, dev)
-	if err != nil || base == "" || newer.Epoch == session.Epoch {
+	newer, err := s.sessions.Get(ctx, dev)
+	if err != nil || newer == nil || newer.Epoch == session.Epoch {
+		return outcome, err
+	}
+	if base, err = s.address(ctx, newer); err != nil || base == "" {
 		return outcome, err
 	}
 	return call(base)
 }
 
-// find answers a device's session and the address of the connector that holds it, empty if the device is not connected.
-func (s *Service) find(ctx context.Context, dev iot.DeviceRef) (*store.Session, string, error) {
-	session, err := s.sessions.Get(ctx, dev)
-	if err != nil || session == nil || session.Node == "" {
-		return nil, "", err
+// address is that of the connector that holds a session, empty if none does.
+func (s *Service) address(ctx context.Context, session *store.Session) (string, error) {
+	if session == nil || session.Node == "" {
+		return "", nil
 	}
 	node, err := s.nodes.Get(ctx, session.Node)
 	if err != nil || node == nil || node.Until <= s.now().UnixMilli() {
-		return nil, "", err
+		return "", err
 	}
-	return session, node.URL, nil
+	return node.URL, nil
 }

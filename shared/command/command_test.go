@@ -9,6 +9,7 @@ import (
 	"relink/shared/command"
 	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/offline"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -48,7 +49,7 @@ func setUp(t *testing.T) (*memory.Store, *connectors, *command.Service) {
 		}
 	}
 	c := &connectors{answers: make(map[string]func() (downlink.Outcome, error))}
-	return s, c, command.New(s, c, func() time.Time { return now })
+	return s, c, command.New(s, c, offline.DefaultBounds(), func() time.Time { return now })
 }
 
 func take(t *testing.T, s *memory.Store, node string) {

@@ -26,8 +26,20 @@ type Login struct {
 	Password   string `json:"password"`
 	KeepAlive  uint16 `json:"keepAlive"` // seconds
 	CleanStart bool   `json:"cleanStart"`
-	Node       string `json:"node"` // node id of the connector that will hold the session
-	At         int64  `json:"at"`   // Unix milliseconds
+	Expiry     uint32 `json:"expiry,omitempty"` // 5.0: Session Expiry Interval in seconds
+	Node       string `json:"node"`             // node id of the connector that will hold the session
+	At         int64  `json:"at"`               // Unix milliseconds
+}
+
+// Persistent reports whether the device wants its MQTT session kept when the connection ends, and for how many seconds; 0: no end.
+func (l *Login) Persistent() (keep bool, seconds int64) {
+	if l.Version < 5 {
+		return !l.CleanStart, 0
+	}
+	if l.Expiry == ^uint32(0) { // [MQTT-3.1.2.11.2]
+		return true, 0
+	}
+	return l.Expiry > 0, int64(l.Expiry)
 }
 
 // A Grant is what auth allows one connection.
@@ -43,7 +55,14 @@ type Grant struct {
 	Subscribed []Subscription `json:"subscribed,omitempty"` // what the device subscribed in earlier sessions
 	Muted      []string       `json:"muted,omitempty"`      // filters that it unsubscribed although they are automatic
 	ExpiresAt  int64          `json:"expiresAt"`            // Unix milliseconds; the connector ends the connection then
-	Previous   *Owner         `json:"previous,omitempty"`   // another node that held a session of this device; tell it to drop
+	// What MQTT calls the session ("MQTT behaviour after CONNECT", CleanSession).
+	Present   bool  `json:"present,omitempty"`   // it was kept from an earlier connection
+	Since     int64 `json:"since,omitempty"`     // epoch of the connection that began it
+	Queued    bool  `json:"queued,omitempty"`    // messages may wait in the queue: Online asks for them
+	QueueFrom int64 `json:"queueFrom,omitempty"` // Unix milliseconds: those queued before are discarded
+	Discard   bool  `json:"discard,omitempty"`   // there may be such
+
+	Previous *Owner `json:"previous,omitempty"` // another node that held a session of this device; tell it to drop
 }
 
 // Ref addresses the device.
@@ -90,6 +109,9 @@ type Online struct {
 	Node       string `json:"node"`
 	RemoteAddr string `json:"remoteAddr"`
 	At         int64  `json:"at"`
+	Queued     bool   `json:"queued,omitempty"`    // of the grant, as are the next two
+	QueueFrom  int64  `json:"queueFrom,omitempty"` // Unix milliseconds
+	Discard    bool   `json:"discard,omitempty"`
 }
 
 // A Subscription is one filter that a device has subscribed, with the QoS that it was granted.

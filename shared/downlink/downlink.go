@@ -31,6 +31,13 @@ type Publish struct {
 	Topic      string         `json:"topic"`
 	Payload    []byte         `json:"payload"`
 	QoS        byte           `json:"qos"`
+	// At is when the message was accepted, Unix milliseconds; with MessageID it is the message's place in the queue of a device that is
+	// away. ExpiresAt, if set, is when it is no longer worth delivering (MQTT 5.0, Message Expiry).
+	At        int64 `json:"at,omitempty"`
+	ExpiresAt int64 `json:"expiresAt,omitempty"`
+	// QueueID says that the message is in the device's queue; the function `command` sets it. The connector sends it in its turn, and
+	// has it taken out when the device has acknowledged it.
+	QueueID string `json:"queueId,omitempty"`
 	// ReplyTopic, if set, makes the call synchronous: the answer that the device publishes there, within WaitMS, comes back as
 	// Outcome.Reply. For sessions with ExtRRPC the caller gives ExtTopic too, and the connector takes it for both directions.
 	ReplyTopic string `json:"replyTopic,omitempty"`
@@ -73,6 +80,8 @@ type State string
 // The states.
 const (
 	Sent         State = "sent"           // written to the connection; for a synchronous call: and answered
+	Queued       State = "queued"         // it waits in the queue of the device, whose session is persistent, and is delivered from there
+	QueueFull    State = "queue_full"     // the device is away, and as much as may waits for it already; nothing was kept
 	Dropped      State = "dropped"        // the connection was ended
 	Offline      State = "offline"        // no session of this device here
 	Unsubscribed State = "not_subscribed" // connected, but it has not subscribed the topic
@@ -86,6 +95,9 @@ type Outcome struct {
 	State State  `json:"state"`
 	Epoch int64  `json:"epoch,omitempty"` // of the session that was addressed
 	Reply []byte `json:"reply,omitempty"` // what the device answered
+	// Settled says of a message with a QueueID that nothing more comes of it: it was sent and will not be acknowledged (the device
+	// subscribed with QoS 0), or the device will not have it.
+	Settled bool `json:"settled,omitempty"`
 }
 
 // A Command is the event of the function `command`: exactly one member is set. The function finds the connector that holds the

@@ -48,6 +48,7 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), Gateway: readRef(row, "gateway"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
 		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"), Logins: row.int("logins"), LoginsFrom: row.int("logins_from"),
+		Persistent: row.bool("persistent"), Expiry: row.int("expiry"), Since: row.int("since"), QueueFrom: row.int("queue_from"),
 		Subscribed: readList[device.Subscription](row, "subscribed"), Muted: readList[string](row, "muted"),
 	}
 }
@@ -78,6 +79,7 @@ func NextSession(t *Take, before *Session) *Session {
 			next.PrevNode, next.PrevEpoch = before.Node, before.Epoch
 		}
 	}
+	next.keep(t, before)
 	return next
 }
 
@@ -205,6 +207,10 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	c.add("remote_addr", t.now.RemoteAddr)
 	c.add("active_at", t.now.ActiveAt)
 	c.add("online_at", t.now.OnlineAt)
+	c.add("persistent", t.now.Persistent)
+	c.add("expiry", t.now.Expiry)
+	c.add("since", t.now.Since)
+	c.add("queue_from", t.now.QueueFrom)
 	if !t.now.Gateway.IsZero() {
 		c.add("gateway_product_key", string(t.now.Gateway.ProductKey))
 		c.add("gateway_device_name", string(t.now.Gateway.DeviceName))

@@ -99,6 +99,12 @@ type Session struct {
 	Logins     int64
 	LoginsFrom int64
 
+	// What MQTT calls the session, which outlives connections if the device wants it to (CleanSession 0; in 5.0 an expiry above 0).
+	Persistent bool  // QoS 1 messages wait while the device is away
+	Expiry     int64 // seconds after the end of the connection until then; 0: no end
+	Since      int64 // epoch of the connection that began it; smaller than Epoch if it was continued
+	QueueFrom  int64 // messages that were queued before are discarded
+
 	Subscribed []device.Subscription // the device's own, over all its sessions
 	Muted      []string              // automatic topics that it has unsubscribed
 }
@@ -111,6 +117,10 @@ type Take struct {
 	ExtRRPC    bool
 	RemoteAddr string
 	At         int64
+
+	Persistent bool  // the session is kept when the connection ends
+	Discard    bool  // what was kept of earlier ones is not wanted (CleanSession, Clean Start)
+	Expiry     int64 // seconds that a persistent one is kept; 0: no end
 }
 
 // Sessions is the table `session`.

@@ -148,5 +148,6 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	delete(d.s.infos, ref)
 	delete(d.s.network, ref)
 	topologies(d).forget(ref)
+	delete(d.s.queues, ref)
 	return nil
 }

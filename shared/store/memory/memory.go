@@ -35,6 +35,7 @@ type Store struct {
 	network      map[iot.DeviceRef]map[networkPoint]store.NetworkStatus
 	links        map[iot.DeviceRef]store.Link
 	found        map[iot.DeviceRef]map[iot.DeviceRef]int64
+	queues       map[iot.DeviceRef][]store.QueuedMessage
 }
 
 // point is the place of one value in a history.
@@ -46,6 +47,7 @@ type point struct {
 // New makes an empty store.
 func New() *Store {
 	return &Store{
+		queues:       make(map[iot.DeviceRef][]store.QueuedMessage),
 		products:     make(map[iot.ProductKey]store.Product),
 		devices:      make(map[iot.DeviceRef]store.Device),
 		sessions:     make(map[iot.DeviceRef]store.Session),

@@ -23,7 +23,7 @@ func testSessions(t *testing.T, s Stores) {
 		t.Errorf("first Take: before is %+v", before[0])
 	}
 	first := *now[0]
-	equal(t, first, store.Session{Ref: ref("d1"), Node: "n1", Epoch: first.Epoch, ExtRRPC: true, RemoteAddr: "10.0.0.1:5", ActiveAt: 1000, OnlineAt: 1000}, "first Take")
+	equal(t, first, store.Session{Ref: ref("d1"), Node: "n1", Epoch: first.Epoch, ExtRRPC: true, RemoteAddr: "10.0.0.1:5", ActiveAt: 1000, OnlineAt: 1000, Since: 1000}, "first Take")
 	stored, err := x.Get(ctx, ref("d1"))
 	must(t, err)
 	equal(t, *stored, first, "Get")

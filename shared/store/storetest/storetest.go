@@ -20,6 +20,7 @@ type Stores interface {
 	Properties() store.Properties
 	Events() store.Events
 	DesiredProperties() store.DesiredProperties
+	OfflineMessages() store.OfflineMessages
 	DeadLetters() store.DeadLetters
 	Applications() store.Applications
 	Shadows() store.Shadows
@@ -61,6 +62,9 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"events", testEvents},
 		{"event_volume", testEventVolume},
 		{"desired", testDesired},
+		{"persistent_sessions", testPersistentSessions},
+		{"offline_messages", testOfflineMessages},
+		{"offline_message_volume", testOfflineVolume},
 		{"dead_letters", testDeadLetters},
 		{"applications", testApplications},
 		{"shadows", testShadows},
