@@ -8,46 +8,43 @@ import (
 	"relink/shared/product"
 )
 
-// defaultBlock refuses calls that name a custom module of the thing model: this installation has the default module alone.
-func defaultBlock(c *openapi.Call) error {
-	if id := c.Params.String("FunctionBlockId"); id != "" && id != "default" {
-		return openapi.Refusef(openapi.CodeNotSupported, "custom modules of the thing model are not supported: leave FunctionBlockId away")
-	}
-	return nil
-}
-
-// modelCall reads what all calls about a thing model have.
-func modelCall(c *openapi.Call) (iot.ProductKey, error) {
-	pk, err := productKey(c)
-	if err != nil {
-		return "", err
-	}
-	return pk, defaultBlock(c)
+// block reads which module of the thing model a call is about.
+func block(c *openapi.Call) product.Block {
+	return product.Block{ID: c.Params.String("FunctionBlockId"), Name: c.Params.String("FunctionBlockName")}
 }
 
 func (a *api) createThingModel(ctx context.Context, c *openapi.Call) (any, error) {
-	pk, err := modelCall(c)
+	pk, err := productKey(c)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.products.AddFeatures(ctx, pk, []byte(c.Params.String("ThingModelJson")))
+	return nil, a.products.AddFeatures(ctx, pk, block(c), []byte(c.Params.String("ThingModelJson")))
 }
 
 func (a *api) updateThingModel(ctx context.Context, c *openapi.Call) (any, error) {
-	pk, err := modelCall(c)
+	pk, err := productKey(c)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.products.UpdateFeature(ctx, pk, c.Params.String("Identifier"), []byte(c.Params.String("ThingModelJson")))
+	return nil, a.products.UpdateFeature(ctx, pk, block(c), c.Params.String("Identifier"), []byte(c.Params.String("ThingModelJson")))
 }
 
 func (a *api) deleteThingModel(ctx context.Context, c *openapi.Call) (any, error) {
-	pk, err := modelCall(c)
+	pk, err := productKey(c)
 	if err != nil {
 		return nil, err
 	}
 	p := c.Params
-	return nil, a.products.DeleteFeatures(ctx, pk, p.Strings("PropertyIdentifier"), p.Strings("EventIdentifier"), p.Strings("ServiceIdentifier"))
+	return nil, a.products.DeleteFeatures(ctx, pk, block(c), p.Strings("PropertyIdentifier"), p.Strings("EventIdentifier"), p.Strings("ServiceIdentifier"))
+}
+
+func (a *api) copyThingModel(ctx context.Context, c *openapi.Call) (any, error) {
+	from, to := c.Params.String("SourceProductKey"), c.Params.String("TargetProductKey")
+	if !iot.ValidProductKey(from) || !iot.ValidProductKey(to) {
+		return nil, openapi.Refusef(openapi.CodeBadProductKey, "a product key is malformed")
+	}
+	c.Device.ProductKey = iot.ProductKey(to)
+	return nil, a.products.Copy(ctx, iot.ProductKey(from), iot.ProductKey(to), c.Params.String("SourceModelVersion"))
 }
 
 func (a *api) publishThingModel(ctx context.Context, c *openapi.Call) (any, error) {
@@ -55,11 +52,15 @@ func (a *api) publishThingModel(ctx context.Context, c *openapi.Call) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.products.Publish(ctx, pk, c.Params.String("ModelVersion"), c.Params.String("Description"))
+	version := c.Params.String("ModelVersion")
+	if version == "" {
+		version = c.Params.String("ThingModelVersion") // PublishThingModelAsync calls it so
+	}
+	return nil, a.products.Publish(ctx, pk, version, c.Params.String("Description"))
 }
 
 func (a *api) importThingModelTSL(ctx context.Context, c *openapi.Call) (any, error) {
-	pk, err := modelCall(c)
+	pk, err := productKey(c)
 	if err != nil {
 		return nil, err
 	}
@@ -67,24 +68,25 @@ func (a *api) importThingModelTSL(ctx context.Context, c *openapi.Call) (any, er
 	if document == "" {
 		return nil, openapi.Missing("TslStr")
 	}
-	return nil, a.products.Import(ctx, pk, []byte(document))
+	return nil, a.products.Import(ctx, pk, block(c), []byte(document))
 }
 
 // model gets the document that a call asks for: a version, or without one the draft or the newest version.
 func (a *api) model(ctx context.Context, c *openapi.Call, published bool) (iot.ProductKey, product.Model, error) {
-	if err := defaultBlock(c); err != nil {
-		return "", product.Model{}, err
-	}
 	p, err := a.product(ctx, c)
 	if err != nil {
 		return "", product.Model{}, err
 	}
+	var m product.Model
 	version := c.Params.String("ModelVersion")
 	if version == "" && !published {
-		m, err := product.Draft(p)
-		return p.Key, m, err
+		m, err = product.Draft(p)
+	} else {
+		m, err = product.Published(p, version)
 	}
-	m, err := product.Published(p, version)
+	if err == nil {
+		m.Model, err = m.Block(c.Params.String("FunctionBlockId"))
+	}
 	return p.Key, m, err
 }
 

@@ -106,9 +106,6 @@ type propertyStatus struct {
 }
 
 func (a *api) queryDevicePropertyStatus(ctx context.Context, c *openapi.Call) (any, error) {
-	if err := defaultBlock(c); err != nil {
-		return nil, err
-	}
 	d, err := a.device(ctx, c)
 	if err != nil {
 		return nil, err
@@ -118,6 +115,10 @@ func (a *api) queryDevicePropertyStatus(ctx context.Context, c *openapi.Call) (a
 		return nil, err
 	}
 	m, err := product.Published(p, "")
+	if err != nil {
+		return nil, err
+	}
+	block, err := m.Block(c.Params.String("FunctionBlockId"))
 	if err != nil {
 		return nil, err
 	}
@@ -132,10 +133,10 @@ func (a *api) queryDevicePropertyStatus(ctx context.Context, c *openapi.Call) (a
 	var answer dataAnswer[struct {
 		List struct{ PropertyStatusInfo []propertyStatus }
 	}]
-	answer.Data.List.PropertyStatusInfo = list(len(m.Properties), func(i int) propertyStatus {
-		p := &m.Properties[i]
-		s := propertyStatus{DataType: p.Type.Kind, Identifier: p.Identifier, Name: p.Name, Unit: p.Type.Unit}
-		if v, ok := values[p.Identifier]; ok {
+	answer.Data.List.PropertyStatusInfo = list(len(block.Properties), func(i int) propertyStatus {
+		p := &block.Properties[i]
+		s := propertyStatus{DataType: p.Type.Kind, Identifier: block.Address(p.Identifier), Name: p.Name, Unit: p.Type.Unit}
+		if v, ok := values[s.Identifier]; ok {
 			s.Time, s.Value = strconv.FormatInt(v.Time, 10), text(v.JSON)
 		}
 		return s

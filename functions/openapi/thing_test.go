@@ -170,7 +170,7 @@ func TestQueryDevicePropertyStatus(t *testing.T) {
 		{"DataType":"float","Identifier":"temp","Name":"Temperature","Unit":"C","Time":"1767225600000","Value":"25.0"},
 		{"DataType":"text","Identifier":"label","Name":"Label","Time":"1767225600001","Value":"a\"b"}]}}}`)
 	r = must[*sdk.QueryDevicePropertyStatusResponse](t)(s.QueryDevicePropertyStatus(&sdk.QueryDevicePropertyStatusRequest{ProductKey: &pk, DeviceName: &name, FunctionBlockId: tea.String("custom")}))
-	if tea.StringValue(r.Body.Code) != "iot.common.APINotSupportedInInstance" {
+	if tea.StringValue(r.Body.Code) != "iot.device.QueryDeviceAttrStatusFailed" {
 		t.Error(r.Body)
 	}
 }

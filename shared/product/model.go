@@ -99,39 +99,89 @@ func (s *Service) edit(ctx context.Context, key iot.ProductKey, change func(m *t
 	})
 }
 
-// AddFeatures adds the features of a ThingModelJson to the draft.
-func (s *Service) AddFeatures(ctx context.Context, key iot.ProductKey, thingModelJSON []byte) error {
-	return s.edit(ctx, key, func(m *tsl.Model) (*tsl.Model, error) { return m.AddFeatures(thingModelJSON) })
-}
+// A Block names the module of a thing model that an edit is of: the default one if ID is empty or "default". Name makes a custom module
+// that is not there, and renames one that is.
+type Block struct{ ID, Name string }
 
-// UpdateFeature replaces one feature of the draft.
-func (s *Service) UpdateFeature(ctx context.Context, key iot.ProductKey, identifier string, thingModelJSON []byte) error {
-	return s.edit(ctx, key, func(m *tsl.Model) (*tsl.Model, error) { return m.UpdateFeature(identifier, thingModelJSON) })
-}
-
-// DeleteFeatures removes features from the draft; all of them if none is named.
-func (s *Service) DeleteFeatures(ctx context.Context, key iot.ProductKey, properties, events, services []string) error {
+// AddFeatures adds the features of a ThingModelJson to a module of the draft.
+func (s *Service) AddFeatures(ctx context.Context, key iot.ProductKey, block Block, thingModelJSON []byte) error {
 	return s.edit(ctx, key, func(m *tsl.Model) (*tsl.Model, error) {
-		if len(properties)+len(events)+len(services) == 0 {
-			return emptyModel, nil
-		}
-		return m.DeleteFeatures(properties, events, services)
+		return m.EditBlock(block.ID, block.Name, func(b *tsl.Model) (*tsl.Model, error) { return b.AddFeatures(thingModelJSON) })
 	})
 }
 
-// Import replaces the draft by a TSL document, whose product key does not matter.
-func (s *Service) Import(ctx context.Context, key iot.ProductKey, document []byte) error {
+// UpdateFeature replaces one feature of a module of the draft.
+func (s *Service) UpdateFeature(ctx context.Context, key iot.ProductKey, block Block, identifier string, thingModelJSON []byte) error {
+	return s.edit(ctx, key, func(m *tsl.Model) (*tsl.Model, error) {
+		if _, err := m.Block(block.ID); err != nil {
+			return nil, err
+		}
+		return m.EditBlock(block.ID, block.Name, func(b *tsl.Model) (*tsl.Model, error) { return b.UpdateFeature(identifier, thingModelJSON) })
+	})
+}
+
+// DeleteFeatures removes features from a module of the draft. If none is named, it removes the module, or, of the default one, everything:
+// all features and all custom modules.
+func (s *Service) DeleteFeatures(ctx context.Context, key iot.ProductKey, block Block, properties, events, services []string) error {
+	return s.edit(ctx, key, func(m *tsl.Model) (*tsl.Model, error) {
+		b, err := m.Block(block.ID)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(properties)+len(events)+len(services) > 0:
+			return m.EditBlock(block.ID, "", func(b *tsl.Model) (*tsl.Model, error) { return b.DeleteFeatures(properties, events, services) })
+		case b == m:
+			return emptyModel, nil
+		}
+		return m.DeleteBlock(block.ID)
+	})
+}
+
+// Import replaces a module of the draft by a TSL document, whose product key does not matter.
+func (s *Service) Import(ctx context.Context, key iot.ProductKey, block Block, document []byte) error {
 	if len(document) > maxImport {
 		return iot.Errorf(iot.InvalidParams, "a thing model to import has at most %d bytes", maxImport)
 	}
-	m, err := tsl.Parse(document)
+	with, err := tsl.Parse(document)
 	if err != nil {
 		return err
 	}
-	if m.BlockID != "" {
-		return iot.Errorf(iot.InvalidParams, "the document is a custom module's")
+	custom := block.ID != "" && block.ID != "default"
+	switch {
+	case !custom && with.BlockID != "":
+		return iot.Errorf(iot.InvalidParams, "the document is a custom module's: say FunctionBlockId %s", with.BlockID)
+	case custom && block.Name == "":
+		block.Name = with.BlockName
 	}
-	return s.edit(ctx, key, func(*tsl.Model) (*tsl.Model, error) { return m, nil })
+	return s.edit(ctx, key, func(m *tsl.Model) (*tsl.Model, error) {
+		return m.EditBlock(block.ID, block.Name, func(b *tsl.Model) (*tsl.Model, error) { return with.WithBlocks(b), nil })
+	})
+}
+
+// Copy makes a version of one product's thing model, the draft if version is empty, the draft of another one. Both have to be of one
+// category. Errors: ProductNotFound, ModelNotFound, InvalidParams, ProductReleased.
+func (s *Service) Copy(ctx context.Context, from, to iot.ProductKey, version string) error {
+	source, err := s.products.Get(ctx, from)
+	if err != nil {
+		return err
+	}
+	var m Model
+	if version == "" {
+		m, err = Draft(source)
+	} else {
+		m, err = Published(source, version)
+	}
+	if err != nil {
+		return err
+	}
+	target, err := s.products.Get(ctx, to)
+	if err != nil {
+		return err
+	}
+	if source.CategoryKey != target.CategoryKey {
+		return iot.Errorf(iot.InvalidParams, "the products are of different categories")
+	}
+	return s.edit(ctx, to, func(*tsl.Model) (*tsl.Model, error) { return m.Model, nil })
 }
 
 // Publish makes the draft the version in force. The ten newest are kept. An empty version is the time in Unix milliseconds.

@@ -159,10 +159,10 @@ func TestModelVersions(t *testing.T) {
 	if err := m.Products().Update(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteFeatures(t.Context(), p.Key, nil, nil, nil); !iot.Is(err, iot.ProductReleased) {
+	if err := s.DeleteFeatures(t.Context(), p.Key, product.Block{}, nil, nil, nil); !iot.Is(err, iot.ProductReleased) {
 		t.Errorf("a released product: %v", err)
 	}
-	if err := s.Import(t.Context(), p.Key, make([]byte, 256<<10+1)); !iot.Is(err, iot.InvalidParams) {
+	if err := s.Import(t.Context(), p.Key, product.Block{}, make([]byte, 256<<10+1)); !iot.Is(err, iot.InvalidParams) {
 		t.Errorf("a document that is too large: %v", err)
 	}
 }

@@ -12,6 +12,8 @@ const (
 	MaxDocument   = 256 << 10 // bytes of a TSL or ThingModelJson
 	maxIdentifier = 50
 	maxBlockID    = 30
+	minBlockName  = 4 // characters
+	maxBlockName  = 30
 	maxName       = 40 // 30 in one page of the documentation, 40 in the published schema
 	maxDesc       = 2048
 	maxFeatures   = 300 // properties, events and services of one module together

@@ -197,22 +197,3 @@ func (m *Model) clone() *Model {
 	c.Blocks = append(c.Blocks, m.Blocks...)
 	return c
 }
-
-// AddBlock adds a custom module, parsed from its own document, and returns the model with it. A module of the same id is replaced.
-func (m *Model) AddBlock(block *Model) (*Model, error) {
-	if !validIdentifier(block.BlockID) || len(block.BlockID) > maxBlockID {
-		return nil, invalid("functionBlockId", "%q is not an identifier of at most %d characters", block.BlockID, maxBlockID)
-	}
-	c := m.clone()
-	c.Blocks = c.Blocks[:0:0]
-	for _, b := range m.Blocks {
-		if b.BlockID != block.BlockID {
-			c.Blocks = append(c.Blocks, b)
-		}
-	}
-	if c.Blocks = append(c.Blocks, block); len(c.Blocks) >= maxBlocks {
-		return nil, tooMany("functionBlocks", maxBlocks)
-	}
-	c.index()
-	return c, nil
-}

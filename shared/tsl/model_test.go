@@ -291,7 +291,7 @@ func TestAddBlock(t *testing.T) {
 	if _, err := m.AddBlock(&Model{BlockID: "a b"}); iot.KindOf(err) != iot.InvalidParams {
 		t.Errorf("bad module: %v", err)
 	}
-	same, err := m.AddBlock(&Model{BlockID: "meter"})
+	same, err := m.AddBlock(&Model{BlockID: "meter", BlockName: "Meter"})
 	if err != nil || len(same.Blocks) != 1 {
 		t.Fatalf("replacing a module: %+v, %v", same, err)
 	}
@@ -299,7 +299,7 @@ func TestAddBlock(t *testing.T) {
 		t.Error("the replaced module's property is found")
 	}
 	for i := range 19 {
-		if m, err = m.AddBlock(&Model{BlockID: "b" + string(rune('a'+i))}); err != nil {
+		if m, err = m.AddBlock(&Model{BlockID: "b" + string(rune('a'+i)), BlockName: "Block" + string(rune('a'+i))}); err != nil {
 			if i != 18 || iot.KindOf(err) != iot.QuotaExceeded {
 				t.Errorf("module %d: %v", i, err)
 			}

@@ -20,6 +20,7 @@ type (
 		Services   []service  `json:"services"`
 		BlockID    string     `json:"functionBlockId"`
 		BlockName  string     `json:"functionBlockName"`
+		Blocks     []document `json:"functionBlocks"` // whole documents in what Stored writes, else names only
 	}
 	property struct {
 		Identifier string          `json:"identifier"`
@@ -63,12 +64,35 @@ type (
 )
 
 // Parse reads a TSL document, of the default module or of a custom one. The automatic items post, set and get are left out: they
-// follow from the properties. The error is an *iot.Error whose detail names the path of what is wrong.
+// follow from the properties. Custom modules are read from what Stored has written; the original's list of their names is passed over.
+// The error is an *iot.Error whose detail names the path of what is wrong.
 func Parse(tsl []byte) (*Model, error) {
 	var d document
 	if err := decode(tsl, &d); err != nil {
 		return nil, err
 	}
+	m, err := d.model()
+	if err != nil {
+		return nil, err
+	}
+	for i := range d.Blocks {
+		b := &d.Blocks[i]
+		if b.Properties == nil && b.Events == nil && b.Services == nil {
+			continue
+		}
+		block, err := b.model()
+		if err != nil {
+			return nil, err
+		}
+		if m, err = m.AddBlock(block); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// model makes a module of its document.
+func (d *document) model() (*Model, error) {
 	m := &Model{ProductKey: d.Profile.ProductKey, Version: d.Profile.Version, BlockID: d.BlockID, BlockName: d.BlockName}
 	for i, p := range d.Properties {
 		t, err := p.DataType.read(at("properties", i)+".dataType", 0)

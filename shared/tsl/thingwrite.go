@@ -42,6 +42,13 @@ func (m *Model) ToThingModelJSON(productKey iot.ProductKey, version, description
 	if m.BlockID != "" {
 		d["functionBlockId"], d["functionBlockName"] = m.BlockID, m.BlockName
 	}
+	if len(m.Blocks) > 0 {
+		blocks := make([]node, 0, len(m.Blocks))
+		for _, b := range m.Blocks {
+			blocks = append(blocks, node{"functionBlockId": b.BlockID, "functionBlockName": b.BlockName, "productKey": productKey})
+		}
+		d["functionBlocks"] = blocks
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

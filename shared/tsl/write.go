@@ -34,10 +34,24 @@ func (m *Model) document(w writer, productKey iot.ProductKey, version string) []
 	}
 	w.raw(`"productKey":`).str(string(productKey)).raw(`},`)
 	w.features(m)
+	w.block(m)
+	if !w.automatic && len(m.Blocks) > 0 { // devices and callers get each module's own document
+		w.raw(`,"functionBlocks":[`)
+		for i, b := range m.Blocks {
+			w.comma(i).raw(`{`).features(b)
+			w.block(b)
+			w.raw(`}`)
+		}
+		w.raw(`]`)
+	}
+	return append(w.b, '}')
+}
+
+// block writes which custom module a document is of.
+func (w *writer) block(m *Model) {
 	if m.BlockID != "" {
 		w.raw(`,"functionBlockId":`).str(m.BlockID).raw(`,"functionBlockName":`).str(m.BlockName)
 	}
-	return append(w.b, '}')
 }
 
 // Simple writes the simplified document: identifiers and data types only ("Simplified TSL"), without automatic items.
@@ -48,6 +62,7 @@ func (m *Model) Simple() []byte {
 		w.raw(`"profile":{"productKey":`).str(m.ProductKey).raw(`},`)
 	}
 	w.features(m)
+	w.block(m)
 	return append(w.b, '}')
 }
 
