@@ -24,6 +24,7 @@ type settings struct {
 	ListenWS       string `env:"RELINK_LISTEN_WS,default=127.0.0.1:8083"`
 	ListenWSS      string `env:"RELINK_LISTEN_WSS,default=127.0.0.1:8084"`
 	ListenOpenAPI  string `env:"RELINK_LISTEN_OPENAPI"`                         // front door of the OpenAPI, plain HTTP; empty: not opened, the function's HTTP trigger serves
+	ListenDownload string `env:"RELINK_LISTEN_DOWNLOAD"`                        // download door of devices, plain HTTP and HTTPS; empty: not opened
 	ListenInternal string `env:"RELINK_LISTEN_INTERNAL,default=127.0.0.1:1888"` // internal API, /metrics, /healthz; never reachable for devices
 	InternalURL    string `env:"RELINK_INTERNAL_URL"`                           // how functions reach it; empty: http:// and ListenInternal
 	NodeID         string `env:"RELINK_NODE_ID"`                                // empty: random, new at each start
@@ -32,6 +33,7 @@ type settings struct {
 	TLSMinVersion  string `env:"RELINK_TLS_MIN_VERSION,default=1.0"` // 1.0, 1.1, 1.2, 1.3
 
 	MaxConnections int           `env:"RELINK_MAX_CONNECTIONS,default=100000"`
+	MaxDownloads   int           `env:"RELINK_MAX_DOWNLOADS,default=500"`           // connections of the download door; each may have 128 KB of a file in memory
 	MaxOpening     int           `env:"RELINK_MAX_OPENING,default=10000"`           // connections without a login; beyond, the oldest is closed
 	MaxPerSource   int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"` // of these, from one address
 	FailureBurst   int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`     // failed logins in a row from one address

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -16,6 +17,7 @@ import (
 	"relink/connector/devicelog"
 	"relink/connector/dispatch"
 	"relink/connector/downlink"
+	"relink/connector/download"
 	"relink/connector/limits"
 	"relink/connector/mqtt"
 	"relink/connector/openapi"
@@ -23,9 +25,11 @@ import (
 	"relink/connector/session"
 	"relink/connector/uplink"
 	internal "relink/shared/downlink"
+	urls "relink/shared/download"
 	"relink/shared/fc"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/objects"
 	"relink/shared/store"
 )
 
@@ -52,6 +56,8 @@ type connector struct {
 	health     *ops.Health
 	internal   *http.Server
 	openapi    *http.Server
+	door       *download.Door // nil: this node has none
+	download   *http.Server
 	keys       keyring
 
 	tasks     sync.WaitGroup
@@ -143,7 +149,27 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len, Ready: c.presence.Held}
 	c.internal = c.internalServer(reg, events, meter)
 	c.openapi = openapi.New(invoker, log).Server()
-	return c, nil
+	return c, c.downloads(reg, tlsConfig)
+}
+
+// downloads makes the download door, if it is to be opened.
+func (c *connector) downloads(reg prometheus.Registerer, certificate *tls.Config) error {
+	s := c.settings
+	if s.ListenDownload == "" {
+		return nil
+	}
+	files, err := objects.Open(s.Cloud)
+	if err != nil {
+		return err
+	}
+	signer, err := urls.NewSigner(s.DownloadURL, s.InternalKey, time.Now)
+	if err != nil {
+		return err
+	}
+	c.keys = append(c.keys, func(id string, secret, token iot.Secret) error { files.SetCredentials(id, secret, token); return nil })
+	c.door = download.New(download.Options{Files: files, URLs: signer, TLS: certificate, Log: c.log, Metrics: reg})
+	c.download = c.door.Server()
+	return nil
 }
 
 func (c *connector) internalServer(reg *prometheus.Registry, events session.Journal, meter *ops.Meter) *http.Server {
@@ -192,6 +218,13 @@ func (c *connector) start(ctx context.Context, o *opened) {
 			}
 		})
 	}
+	if o.download != nil {
+		c.tasks.Go(func() {
+			if err := c.download.Serve(c.door.Listen(o.download, c.settings.MaxDownloads)); !errors.Is(err, http.ErrServerClosed) {
+				c.log.LogAttrs(background, slog.LevelError, "download door ended", logs.Err(err))
+			}
+		})
+	}
 	first, cancel := context.WithTimeout(ctx, firstLease)
 	if err := c.presence.Renew(first, c.settings.Lease, 0); err != nil {
 		c.log.LogAttrs(ctx, slog.LevelError, "no lease yet: devices are let in, but count as offline", logs.Err(err))
@@ -220,6 +253,9 @@ func (c *connector) stop() error {
 		}
 		return nil
 	})
+	if c.download != nil {
+		step("downloads", 100*time.Millisecond, func(context.Context) error { return c.download.Close() }) // devices come again with a Range
+	}
 	step("devices", stopDevices, c.mqtt.Shutdown)
 	c.endLease()
 	step("lease", stopLease, func(ctx context.Context) error { return c.presence.Lease(ctx, time.Now().Add(-time.Second), 0) })

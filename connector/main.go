@@ -61,11 +61,12 @@ type opened struct {
 	devices  []net.Listener
 	internal net.Listener
 	openapi  net.Listener // nil: there is none
+	download net.Listener // nil: there is none
 }
 
 func (o *opened) all() []net.Listener {
 	all := slices.Clone(o.devices)
-	for _, l := range []net.Listener{o.internal, o.openapi} {
+	for _, l := range []net.Listener{o.internal, o.openapi, o.download} {
 		if l != nil {
 			all = append(all, l)
 		}
@@ -77,7 +78,7 @@ func listen(s *settings) (*opened, error) {
 	var o opened
 	for _, p := range []struct{ variable, address string }{
 		{"RELINK_LISTEN_MQTT", s.ListenMQTT}, {"RELINK_LISTEN_MQTTS", s.ListenMQTTS}, {"RELINK_LISTEN_WS", s.ListenWS},
-		{"RELINK_LISTEN_WSS", s.ListenWSS}, {"RELINK_LISTEN_OPENAPI", s.ListenOpenAPI}, {"RELINK_LISTEN_INTERNAL", s.ListenInternal},
+		{"RELINK_LISTEN_WSS", s.ListenWSS}, {"RELINK_LISTEN_OPENAPI", s.ListenOpenAPI}, {"RELINK_LISTEN_DOWNLOAD", s.ListenDownload}, {"RELINK_LISTEN_INTERNAL", s.ListenInternal},
 	} {
 		if p.address == "" {
 			continue
@@ -99,6 +100,8 @@ func listen(s *settings) (*opened, error) {
 			o.internal = l
 		case "RELINK_LISTEN_OPENAPI":
 			o.openapi = openapi.Limit(l)
+		case "RELINK_LISTEN_DOWNLOAD":
+			o.download = l
 		default:
 			o.devices = append(o.devices, l)
 		}

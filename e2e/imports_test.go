@@ -31,7 +31,7 @@ var rules = []rule{
 // cloudSDKs are what talks to the cloud: each service's client is in as few packages as can be.
 var cloudSDKs = map[string][]string{
 	"github.com/aliyun/aliyun-tablestore-go-sdk": {"shared/store", "localstack/tablestore"},
-	"github.com/aliyun/aliyun-oss-go-sdk":        {}, // nothing of ours stores objects yet
+	"github.com/aliyun/aliyun-oss-go-sdk":        {"shared/objects"},
 	"github.com/aliyun/aliyun-log-go-sdk":        {"shared/logs", "connector/devicelog", "scripts/relink", "functions/openapi"},
 	"github.com/alibabacloud-go/fc-20230330":     {"shared/fc"},
 	"github.com/aliyun/fc-runtime-go-sdk":        {"functions/internal/fcrun"},
@@ -39,7 +39,7 @@ var cloudSDKs = map[string][]string{
 
 // emulatorUsers are packages whose tests may start an emulator: they speak a service's wire protocol, and the emulator is the
 // other end of it. Nothing else of ours is tested against localstack but in this folder.
-var emulatorUsers = []string{"shared/store", "shared/logs", "shared/fc", "connector/devicelog", "functions/internal"}
+var emulatorUsers = []string{"shared/store", "shared/logs", "shared/fc", "shared/objects", "connector/devicelog", "functions/internal"}
 
 type listedPackage struct {
 	ImportPath   string

@@ -118,6 +118,8 @@ func clientEnv(a addresses, k keys, c certificates) []string {
 		"TABLESTORE_ENDPOINT=http://" + a.dial(portTablestore),
 		"TABLESTORE_INSTANCE=relink",
 		"OSS_ENDPOINT=http://" + a.dial(portOSS),
+		"OSS_BUCKET=relink",
+		"RELINK_DOWNLOAD_URL=http://" + a.dial(portDownload),
 		"SLS_ENDPOINT=" + slsEndpoint,
 		"SLS_DIAL=" + a.dial(portSLS),
 		"MNS_ENDPOINT=",
@@ -136,6 +138,9 @@ func deployEnv(a addresses, k keys) map[string]string {
 		"RELINK_FUNCTION_PREFIX": "relink-",
 		"TABLESTORE_ENDPOINT":    "http://" + a.dial(portTablestore),
 		"TABLESTORE_INSTANCE":    "relink",
+		"OSS_ENDPOINT":           "http://" + a.dial(portOSS),
+		"OSS_BUCKET":             "relink",
+		"RELINK_DOWNLOAD_URL":    "http://" + a.dial(portDownload),
 		"SLS_ENDPOINT":           slsEndpoint,
 		"SLS_DIAL":               a.dial(portSLS),
 		"SLS_PROJECT":            "relink",
@@ -160,6 +165,7 @@ func connectorEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_LISTEN_WS=" + a.bind(portWS),
 		"RELINK_LISTEN_WSS=" + a.bind(portWSS),
 		"RELINK_LISTEN_OPENAPI=" + a.bind(portOpenAPI),
+		"RELINK_LISTEN_DOWNLOAD=" + a.bind(portDownload),
 		"RELINK_LISTEN_INTERNAL=" + a.bind(portInternal),
 		"RELINK_INTERNAL_URL=http://" + a.dial(portInternal),
 		"RELINK_TLS_CERT=" + c.cert,
@@ -167,7 +173,7 @@ func connectorEnv(a addresses, k keys, c certificates) []string {
 	}
 	d := deployEnv(a, k)
 	for _, name := range []string{
-		"RELINK_REGION", "RELINK_FUNCTION_PREFIX", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "SLS_ENDPOINT", "SLS_DIAL",
+		"RELINK_REGION", "RELINK_FUNCTION_PREFIX", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "OSS_ENDPOINT", "OSS_BUCKET", "RELINK_DOWNLOAD_URL", "SLS_ENDPOINT", "SLS_DIAL",
 		"SLS_PROJECT", "RELINK_FC_ENDPOINT", "RELINK_SECRET_KEY", "RELINK_INTERNAL_KEY",
 	} {
 		env = append(env, fmt.Sprintf("%s=%s", name, d[name]))

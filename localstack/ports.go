@@ -23,6 +23,7 @@ var (
 	portWS         = port{"MQTT over WebSocket", 8083, true}
 	portWSS        = port{"MQTT over secure WebSocket", 8084, true}
 	portOpenAPI    = port{"OpenAPI", 9080, true}
+	portDownload   = port{"download door", 9070, true}
 	portTrigger    = port{"HTTP trigger of the OpenAPI's function", 9081, true}
 	portInternal   = port{"connector's internal API", 1888, false}
 	portFC         = port{"Function Compute", 9000, false}

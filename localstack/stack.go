@@ -165,7 +165,7 @@ func (s *stack) prepare(ctx context.Context) error {
 		return errors.New(firstComplaint(err.Error(), err))
 	}
 	s.functions = project.Functions
-	if err := s.addresses.free(portMQTT, portMQTTS, portWS, portWSS, portOpenAPI, portInternal); err != nil {
+	if err := s.addresses.free(portMQTT, portMQTTS, portWS, portWSS, portOpenAPI, portDownload, portInternal); err != nil {
 		return err
 	}
 	if err := build(ctx, s.root, s.bin, s.functions); err != nil {

@@ -2,14 +2,25 @@
 package main
 
 import (
+	"maps"
+	"time"
+
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
+	"relink/shared/download"
 	"relink/shared/exchange"
+	"relink/shared/remoteconfig"
 	"relink/shared/topic"
 )
 
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &exchange.Desk{Log: p.Log, Families: map[topic.Family]exchange.Family{}}, nil
+	families := map[topic.Family]exchange.Family{}
+	urls, err := download.NewSigner(p.Cloud.DownloadURL, p.Cloud.InternalKey, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(families, remoteconfig.New(p.Store.RemoteConfigs(), p.Files, urls, time.Now).Families())
+	return &exchange.Desk{Log: p.Log, Families: families}, nil
 }

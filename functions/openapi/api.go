@@ -23,6 +23,9 @@ type api struct {
 	properties store.Properties
 	events     store.Events
 	desired    store.DesiredProperties
+	sessions   store.Sessions
+	nodes      store.Nodes
+	delivery   *delivery
 	commander  commander
 	ids        *ids
 	now        func() time.Time

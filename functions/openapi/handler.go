@@ -63,6 +63,7 @@ func tablesOf(s stores) tables {
 // parts are what a handler is made of.
 type parts struct {
 	tables    tables
+	delivery  *delivery
 	commander commander
 	sink      sink
 	keys      openapi.Keys
@@ -95,13 +96,16 @@ func assemble(p parts) http.Handler {
 		shadows:    shadow.New(t.shadows, p.now),
 		commander:  p.commander,
 		ids:        newIDs(p.now),
+		delivery:   p.delivery,
+		sessions:   t.sessions,
+		nodes:      t.nodes,
 		now:        p.now,
 		region:     p.region,
 		log:        p.log,
 	}
 	return &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
-		Actions:  a.actions(),
+		Actions:  withDelivery(a.actions(), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,

@@ -17,7 +17,9 @@ import (
 	"github.com/alibabacloud-go/tea/tea"
 
 	"relink/shared/downlink"
+	"relink/shared/download"
 	"relink/shared/iot"
+	objects "relink/shared/objects/memory"
 	"relink/shared/openapi"
 	"relink/shared/store"
 	"relink/shared/store/memory"
@@ -33,6 +35,7 @@ type system struct {
 	*sdk.Client
 	url      string
 	store    *memory.Store
+	bucket   objects.Bucket
 	commands *fakeCommander
 	sink     *fakeSink
 	console  *syncBuffer
@@ -51,8 +54,13 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	}
 	s := &system{store: memory.New(), commands: new(fakeCommander), sink: new(fakeSink), console: new(syncBuffer)}
 	m := s.store
+	signer, err := download.NewSigner("http://dl.example", testInternalKey, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(assemble(parts{
 		tables:    tablesOf(m),
+		delivery:  newDelivery(m, &s.bucket, signer, time.Now),
 		commander: s.commands, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {

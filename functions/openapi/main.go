@@ -10,9 +10,11 @@ import (
 	"relink/functions/internal/fcrun"
 	"relink/shared/command"
 	"relink/shared/config"
+	"relink/shared/download"
 	"relink/shared/fc"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/objects"
 	"relink/shared/openapi"
 	"relink/shared/store"
 )
@@ -57,8 +59,18 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 		}
 		audit, fresh.set = s, append(fresh.set, s.setCredentials)
 	}
+	files, err := objects.Open(cfg.Cloud)
+	if err != nil {
+		return nil, err
+	}
+	urls, err := download.NewSigner(cfg.Cloud.DownloadURL, cfg.Cloud.InternalKey, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	fresh.set = append(fresh.set, func(id string, secret, token iot.Secret) error { files.SetCredentials(id, secret, token); return nil })
 	api := assemble(parts{
 		tables:    tablesOf(state),
+		delivery:  newDelivery(state, files, urls, time.Now),
 		commander: command.Remote{FC: client}, sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil

@@ -73,6 +73,9 @@ func (s *Server) setHeaders(q *request, o *object) {
 	h.Set("x-oss-storage-class", o.storageClass())
 	h.Set("x-oss-hash-crc64ecma", strconv.FormatUint(o.CRC, 10))
 	h.Set("Accept-Ranges", "bytes")
+	if o.Type == typeAppendable {
+		h.Set("x-oss-next-append-position", strconv.FormatInt(o.Size, 10))
+	}
 	for _, name := range overrides {
 		if v := q.query.Get("response-" + strings.ToLower(name)); v != "" {
 			h.Set(name, v)

@@ -30,7 +30,7 @@ type object struct {
 	CRC      uint64            `json:"crc"`
 	Modified time.Time         `json:"modified"`
 	Headers  map[string]string `json:"headers"` // canonical names, as put
-	Type     string            `json:"type"`    // Normal, Multipart
+	Type     string            `json:"type"`    // Normal, Multipart, Appendable
 }
 
 func objectKey(bucket, key string) []byte {

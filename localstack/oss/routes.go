@@ -64,9 +64,10 @@ var operations = concat(
 		{Name: "ListParts", Level: ObjectLevel, Method: "GET", Query: "uploadId", Status: Done, handle: (*Server).listParts},
 		{Name: "GetObjectMeta", Level: ObjectLevel, Method: "HEAD", Query: "objectMeta", Status: Done, handle: (*Server).getObject, read: true},
 		{Name: "CopyObject", Level: ObjectLevel, Method: "PUT", Header: "x-oss-copy-source", Status: Done, handle: (*Server).copyObject},
+		{Name: "AppendObject", Level: ObjectLevel, Method: "POST", Query: "append", Status: Done, handle: (*Server).appendObject},
 	},
 	missing(BucketLevel, "accessmonitor cname cors encryption inventory lifecycle live logging metaQuery policy qosInfo referer replication requestPayment resourceGroup responseHeader stat style tagging transferAcceleration versioning versions website worm"),
-	missing(ObjectLevel, "acl append asyncFetch live restore symlink tagging versionId vod x-oss-process x-oss-async-process"),
+	missing(ObjectLevel, "acl asyncFetch live restore symlink tagging versionId vod x-oss-process x-oss-async-process"),
 	[]Operation{
 		{Name: "PostObject", Level: BucketLevel, Method: "POST", Status: Missing},
 		{Name: "Callback", Level: ObjectLevel, Header: "x-oss-callback", Status: Missing},

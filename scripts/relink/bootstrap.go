@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"relink/shared/config"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/objects"
 	"relink/shared/store"
 )
 
@@ -16,7 +19,7 @@ func (a *app) bootstrapCommand() *cobra.Command {
 	var templates string
 	c := &cobra.Command{
 		Use:   "bootstrap",
-		Short: "Create the tables and logstores that templates/ declares and that are missing",
+		Short: "Create the tables and logstores that templates/ declares, and the bucket, where they are missing",
 		Long:  `Creates what is missing, reports what differs, and never changes or drops anything. It can run at every deployment.`,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,6 +52,11 @@ func (a *app) bootstrapCommand() *cobra.Command {
 			for _, m := range made {
 				plan = append(plan, change{"table", m.Table, m.Action, m.Detail})
 			}
+			bucket, err := a.bootstrapBucket(cmd.Context())
+			if err != nil {
+				return err
+			}
+			plan = append(plan, change{Kind: "bucket", Name: bucket.name, Action: bucket.action})
 			client, project, err := a.logService()
 			if err != nil {
 				return err
@@ -74,4 +82,29 @@ func (a *app) bootstrapCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&templates, "templates", "templates", "directory of the declarations")
 	return c
+}
+
+type madeBucket struct{ name, action string }
+
+// bootstrapBucket creates the bucket of files if it is missing.
+func (a *app) bootstrapBucket(ctx context.Context) (madeBucket, error) {
+	id, secret, err := a.env.accessKey()
+	if err != nil {
+		return madeBucket{}, err
+	}
+	region := or(a.env.get("RELINK_REGION"), "cn-shanghai")
+	cloud := config.Cloud{
+		AccessKeyID: id, AccessKeySecret: iot.Secret(secret), Region: region, OSSBucket: or(a.env.get("OSS_BUCKET"), "relink"),
+		OSSEndpoint: or(a.env.get("OSS_ENDPOINT"), "https://oss-"+region+".aliyuncs.com"),
+	}
+	files, err := objects.Open(cloud)
+	if err != nil {
+		return madeBucket{}, err
+	}
+	created, err := files.EnsureBucket(ctx)
+	made := madeBucket{cloud.OSSBucket, store.Unchanged}
+	if created {
+		made.action = store.Created
+	}
+	return made, err
 }

@@ -20,7 +20,7 @@ var connectorListeners = []struct {
 	port     int
 }{
 	{"RELINK_LISTEN_MQTT", 1883}, {"RELINK_LISTEN_MQTTS", 8883}, {"RELINK_LISTEN_WS", 8083}, {"RELINK_LISTEN_WSS", 8084},
-	{"RELINK_LISTEN_OPENAPI", 9080}, {"RELINK_LISTEN_INTERNAL", 1888},
+	{"RELINK_LISTEN_OPENAPI", 9080}, {"RELINK_LISTEN_DOWNLOAD", 9070}, {"RELINK_LISTEN_INTERNAL", 1888},
 }
 
 func (a *app) connectorCommand() *cobra.Command {

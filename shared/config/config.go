@@ -31,6 +31,11 @@ type Cloud struct {
 	SLSDial            string `env:"SLS_DIAL"`                        // host:port to dial whatever the name; empty in the cloud
 	SLSProject         string `env:"SLS_PROJECT,default=relink"`
 
+	OSSEndpoint string `env:"OSS_ENDPOINT,default=auto"`
+	OSSBucket   string `env:"OSS_BUCKET,default=relink"` // of files; names of buckets are taken by all customers of the service together
+
+	DownloadURL string `env:"RELINK_DOWNLOAD_URL"` // https://host: where devices reach the connectors' download door; empty: no downloads
+
 	FunctionPrefix string `env:"RELINK_FUNCTION_PREFIX,default=relink-"` // before each function's name; one per environment
 
 	SecretKey     Key  `env:"RELINK_SECRET_KEY"`      // 64 hex digits: encrypts device and product secrets at rest
@@ -110,6 +115,9 @@ func (c *Cloud) complete() {
 	}
 	if c.FCEndpoint == auto || c.FCEndpoint == "" {
 		c.FCEndpoint = "https://fcv3-vpc." + c.Region + ".aliyuncs.com"
+	}
+	if c.OSSEndpoint == auto || c.OSSEndpoint == "" {
+		c.OSSEndpoint = "https://oss-" + c.Region + "-internal.aliyuncs.com"
 	}
 	if c.SLSEndpoint == auto {
 		c.SLSEndpoint = "http://" + c.Region + "-intranet.log.aliyuncs.com"

@@ -37,3 +37,12 @@ func ExtRRPCTopic(messageID, topic string) string { return "/ext/rrpc/" + messag
 func CustomTopic(ref iot.DeviceRef, suffix string) string {
 	return "/" + string(ref.ProductKey) + "/" + string(ref.DeviceName) + "/" + suffix
 }
+
+// ConfigPushTopic is where a device hears of a new remote configuration.
+func ConfigPushTopic(ref iot.DeviceRef) string { return underThing(ref, "config/push") }
+
+// JobNotifyTopic is where a device hears of a task.
+func JobNotifyTopic(ref iot.DeviceRef) string { return underThing(ref, "job/notify") }
+
+// FileDownloadReplyTopic is where a device hears the blocks of a file that it asked for.
+func FileDownloadReplyTopic(ref iot.DeviceRef) string { return underThing(ref, "file/download_reply") }

@@ -101,9 +101,9 @@ var table = []Entry{
 	{thing + "dynamicTsl/get", Up, DynamicTSLGet, "thing.dynamicTsl.get", Suffix, false, "deviceinfo", NotYet},
 	{thing + "model/config/push", Down, DownModelConfig, "thing.model.config.push", NoReply, false, "", NotYet},
 
-	{thing + "config/get", Up, ConfigGet, "thing.config.get", Suffix, false, "deviceinfo", NotYet},
-	{thing + "config/push", Down, DownConfigPush, "thing.config.push", Suffix, true, "", NotYet},
-	{thing + "config/push_reply", Up, ConfigPushReply, "thing.config.push", NoReply, false, "deviceinfo", NotYet},
+	{thing + "config/get", Up, ConfigGet, "thing.config.get", Suffix, false, "deviceinfo", Done},
+	{thing + "config/push", Down, DownConfigPush, "thing.config.push", Suffix, true, "", Done},
+	{thing + "config/push_reply", Up, ConfigPushReply, "thing.config.push", NoReply, false, "deviceinfo", Done},
 	{thing + "config/log/get", Up, ConfigLogGet, "thing.config.log.get", Suffix, false, "deviceinfo", NotYet},
 	{thing + "config/log/push", Down, DownConfigLogPush, "thing.config.log.push", NoReply, true, "", NotYet},
 	{thing + "log/post", Up, LogPost, "thing.log.post", Suffix, false, "deviceinfo", NotYet},

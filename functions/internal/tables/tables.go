@@ -12,13 +12,15 @@ import (
 	"relink/shared/fc"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/objects"
 	"relink/shared/store"
 )
 
 // Parts are what a handler is made of.
 type Parts struct {
 	Store *store.Store
-	FC    *fc.Client // to have commands carried out: command.Remote
+	Files *objects.Store // the bucket
+	FC    *fc.Client     // to have commands carried out: command.Remote
 	Cloud config.Cloud
 	Log   *slog.Logger // with the function's name and, given the context of an invocation, its request id
 }
@@ -45,19 +47,24 @@ func assemble(ctx context.Context, handler func(Parts) (fcrun.Handler, error)) (
 	if err != nil {
 		return nil, err
 	}
-	log := fcrun.Logger(ctx)
-	h, err := handler(Parts{Store: s, FC: client, Cloud: cfg.Cloud, Log: log})
+	files, err := objects.Open(cfg.Cloud)
 	if err != nil {
 		return nil, err
 	}
-	return fresh(s, client, log, h), nil
+	log := fcrun.Logger(ctx)
+	h, err := handler(Parts{Store: s, Files: files, FC: client, Cloud: cfg.Cloud, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return fresh(s, files, client, log, h), nil
 }
 
 // fresh is h with the credentials of each invocation set before.
-func fresh(s *store.Store, client *fc.Client, log *slog.Logger, h fcrun.Handler) fcrun.Handler {
+func fresh(s *store.Store, files *objects.Store, client *fc.Client, log *slog.Logger, h fcrun.Handler) fcrun.Handler {
 	return fcrun.HandlerFunc(func(ctx context.Context, event []byte) ([]byte, error) {
 		if c, ok := fcrun.CredentialsFrom(ctx); ok {
 			s.SetCredentials(c.AccessKeyID, iot.Secret(c.AccessKeySecret), iot.Secret(c.SecurityToken))
+			files.SetCredentials(c.AccessKeyID, iot.Secret(c.AccessKeySecret), iot.Secret(c.SecurityToken))
 			if err := client.SetCredentials(c.AccessKeyID, iot.Secret(c.AccessKeySecret), iot.Secret(c.SecurityToken)); err != nil {
 				log.LogAttrs(ctx, slog.LevelError, "credentials not renewed", logs.Err(err))
 			}

@@ -25,7 +25,7 @@ func TestOutsideOfAnInvocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	if got, err := fresh(s, nil, nil, echo).Invoke(t.Context(), []byte("x")); string(got) != "x" || err != nil {
+	if got, err := fresh(s, nil, nil, nil, echo).Invoke(t.Context(), []byte("x")); string(got) != "x" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 }
@@ -35,7 +35,7 @@ func TestAssemble(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret")
 	t.Setenv("RELINK_SECRET_KEY", "")
 	make := func(p Parts) (fcrun.Handler, error) {
-		if p.Store == nil || p.Log == nil || p.Cloud.AccessKeyID != "id" {
+		if p.Store == nil || p.Files == nil || p.Log == nil || p.Cloud.AccessKeyID != "id" {
 			return nil, errors.New("parts are missing")
 		}
 		return echo, nil

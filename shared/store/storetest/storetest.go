@@ -28,6 +28,11 @@ type Stores interface {
 	NetworkStatuses() store.NetworkStatuses
 	Topology() store.Topology
 	Discoveries() store.Discoveries
+	RemoteConfigs() store.RemoteConfigs
+	DeviceVersions() store.DeviceVersions
+	ProductDevices() store.ProductDevices
+	Files() store.Files
+	Jobs() store.Jobs
 }
 
 // Run runs the suite. open makes an empty store whose life ends with the test.
@@ -71,6 +76,11 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"device_infos", testDeviceInfos},
 		{"device_tags", testDeviceTags},
 		{"network_statuses", testNetworkStatuses},
+		{"remote_configs", testRemoteConfigs},
+		{"device_versions", testDeviceVersions},
+		{"product_devices", testProductDevices},
+		{"files", testFiles},
+		{"jobs", testJobs},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

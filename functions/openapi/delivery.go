@@ -1,0 +1,56 @@
+package main
+
+import (
+	"time"
+
+	"relink/shared/objects"
+	"relink/shared/openapi"
+	"relink/shared/remoteconfig"
+	"relink/shared/store"
+)
+
+// deliveryStores are where configurations, files, versions and jobs are; *store.Store has them, and so has the one in memory.
+type deliveryStores interface {
+	RemoteConfigs() store.RemoteConfigs
+	DeviceVersions() store.DeviceVersions
+	ProductDevices() store.ProductDevices
+	Files() store.Files
+	Jobs() store.Jobs
+}
+
+// A delivery is what the actions about configurations, files, versions and jobs work with.
+type delivery struct {
+	stores deliveryStores
+	files  objects.Bucket
+	urls   urls
+
+	configs *remoteconfig.Service
+}
+
+// urls makes URLs at which objects are fetched; *download.Signer is one.
+type urls interface {
+	URL(key string, valid time.Duration) (string, error)
+}
+
+func newDelivery(stores deliveryStores, files objects.Bucket, u urls, now func() time.Time) *delivery {
+	return &delivery{stores: stores, files: files, urls: u, configs: remoteconfig.New(stores.RemoteConfigs(), files, u, now)}
+}
+
+// withDelivery adds the actions about configurations, files and jobs to a table.
+func withDelivery(t openapi.Table, a *api) openapi.Table {
+	product := openapi.ProductCodes
+	pk := []string{"ProductKey"}
+	for _, action := range []*openapi.Action{
+		{Name: "RelinkPublishRemoteConfig", Required: pk, Codes: product, Handle: a.relinkPublishRemoteConfig},
+		{Name: "RelinkGetRemoteConfig", Required: pk, Codes: product, Handle: a.relinkGetRemoteConfig},
+		{Name: "RelinkListRemoteConfigVersions", Required: pk, Codes: product, Handle: a.relinkListRemoteConfigVersions},
+		{Name: "RelinkSwitchRemoteConfig", Required: append(pk, "Enabled"), Codes: product, Handle: a.relinkSwitchRemoteConfig},
+		{Name: "RelinkPushRemoteConfig", Required: pk, Codes: product, Handle: a.relinkPushRemoteConfig},
+	} {
+		if t[action.Name] != nil {
+			panic("openapi: repeated action " + action.Name)
+		}
+		t[action.Name] = action
+	}
+	return t
+}
