@@ -47,12 +47,16 @@ type fakeCloud struct {
 	result   *record.Result
 	down     bool // auth does not answer
 	full     chan struct{}
+	slow     iot.DeviceName                    // whose posts are held
+	topology func(record.Record) record.Result // answers function topology
+	online   *record.Result                    // answers lifecycle/online
 }
 
 func (f *fakeCloud) Submit(ctx context.Context, function string, r record.Record, done func(record.Result, error)) error {
 	f.mu.Lock()
 	f.records = append(f.records, r)
-	hold, undecide, down, full, result := f.hold, f.undecide, f.down, f.full, f.result
+	hold, undecide, down, full, result := f.hold || f.slow != "" && f.slow == r.Device.DeviceName, f.undecide, f.down, f.full, f.result
+	topology, online := f.topology, f.online
 	f.mu.Unlock()
 	if string(r.Payload) == "boom" {
 		panic("boom")
@@ -91,7 +95,13 @@ func (f *fakeCloud) Submit(ctx context.Context, function string, r record.Record
 			return nil
 		}
 		go answer()
+	case "topology":
+		go func() { done(topology(r), nil) }() // it may take its time
 	default:
+		if r.Topic == device.TopicOnline && online != nil {
+			go done(*online, nil)
+			return nil
+		}
 		go done(record.Result{Code: 200}, nil)
 	}
 	return nil
@@ -152,7 +162,7 @@ func (f *fakeCloud) of(topic string) []record.Record {
 func (f *fakeCloud) release() {
 	f.mu.Lock()
 	held := f.held
-	f.held, f.hold = nil, false
+	f.held, f.hold, f.slow = nil, false, ""
 	f.mu.Unlock()
 	for _, answer := range held {
 		answer()
