@@ -137,14 +137,14 @@ func (c *conn) finish() {
 	s.registry.Remove(c.sess)
 	s.forget(c)
 	cause, detail := c.cause()
-	if c.subs != nil {
-		c.subs.Close(s.presence, cause)
-	}
 	if c.will != nil && cause != refusal.Disconnected {
 		c.publishWill()
 	}
 	c.in.release()
 	c.unfinished()
+	if c.subs != nil {
+		c.subs.Close(s.presence, cause)
+	}
 	s.presence.Offline(c.sess, cause)
 	s.journal.Record(session.Event{
 		Device: c.sess.Ref, IotID: c.sess.Grant.IotID, Operation: session.OpOffline, Code: endCode(cause), Reason: cause, Detail: detail, RemoteAddr: c.remote.String(),

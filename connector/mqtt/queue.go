@@ -22,7 +22,7 @@ func (c *conn) Deliver(s *session.Session, m *session.Message) downlink.State {
 	switch {
 	case o.over:
 		return downlink.Offline
-	case o.pending != nil && len(*o.pending)+size > c.srv.opts.MaxPending, len(o.unacked) >= maxUnacked || o.inFlight() >= c.window:
+	case o.pending != nil && len(*o.pending)+size > c.srv.opts.MaxPending, c.crowded(size) || o.inFlight() >= c.window:
 		return downlink.Busy
 	}
 	id := m.PacketID

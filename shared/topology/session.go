@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 
+	"relink/shared/access"
 	"relink/shared/alink"
 	"relink/shared/device"
 	"relink/shared/exchange"
@@ -229,16 +230,19 @@ func (s *Service) take(ctx context.Context, r *exchange.Request, entries []entry
 	for i := range entries {
 		takes[i] = store.Take{
 			Ref: entries[i].ref, Node: r.Node, Gateway: r.Ref(), ExtRRPC: gateway.ExtRRPC, RemoteAddr: gateway.RemoteAddr, At: r.Record.ReceivedAt,
+			Persistent: !entries[i].clean, Discard: entries[i].clean,
 		}
 	}
-	taken, _, errs := s.sessions.Take(ctx, takes)
+	taken, before, errs := s.sessions.Take(ctx, takes)
 	if err := firstError(errs); err != nil {
 		s.giveBack(ctx, r, taken, errs)
 		return exchange.Answer{Err: err, Data: appendRefs(nil, refsOf(entries), false)}
 	}
 	var out device.SubSessions
 	for i, session := range taken {
-		out.Login = append(out.Login, *s.grants.Grant(ctx, products[i], devices[i], session))
+		grant := s.grants.Grant(ctx, products[i], devices[i], session)
+		access.Keep(grant, session, before[i])
+		out.Login = append(out.Login, *grant)
 	}
 	return exchange.Answer{Sessions: encode(&out), Data: appendRefs(nil, refsOf(entries), false)}
 }
