@@ -89,6 +89,9 @@ func (r *Router) decide(m *Message) record.Result {
 			return serve(m)
 		}
 	case topic.Acknowledged:
+		if serve := here[family]; serve != nil {
+			return serve(m)
+		}
 		return answer(m, alink.CodeOK, "", alink.MessageOK)
 	}
 	if family == topic.UnknownSystem {
@@ -106,6 +109,8 @@ var here = map[topic.Family]func(*Message) record.Result{
 	topic.PropertySetReply: accepted,
 	topic.PropertyGetReply: accepted,
 	topic.ServiceReply:     accepted,
+	topic.Provision:        provision,
+	topic.TunnelRequest:    tunnel,
 }
 
 func accepted(*Message) record.Result { return record.Result{Code: alink.CodeOK} }

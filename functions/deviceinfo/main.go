@@ -2,11 +2,13 @@
 package main
 
 import (
+	"log/slog"
 	"maps"
 	"time"
 
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
+	"relink/shared/deviceinfo"
 	"relink/shared/download"
 	"relink/shared/exchange"
 	"relink/shared/remoteconfig"
@@ -16,11 +18,26 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	families := map[topic.Family]exchange.Family{}
 	urls, err := download.NewSigner(p.Cloud.DownloadURL, p.Cloud.InternalKey, time.Now)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(families, remoteconfig.New(p.Store.RemoteConfigs(), p.Files, urls, time.Now).Families())
-	return &exchange.Desk{Log: p.Log, Families: families}, nil
+	sink, fresh, err := newUploader(p.Cloud, p.Log)
+	if err != nil {
+		return nil, err
+	}
+	stores := deviceinfo.Stores{Products: p.Store.Products(), Infos: p.Store.DeviceInfos(), Network: p.Store.NetworkStatuses(), Links: p.Store.Topology()}
+	return fresh(desk(p.Log,
+		deviceinfo.New(stores, sink, time.Now).Families(),
+		remoteconfig.New(p.Store.RemoteConfigs(), p.Files, urls, time.Now).Families(),
+	)), nil
+}
+
+// desk serves all families of several services.
+func desk(log *slog.Logger, services ...map[topic.Family]exchange.Family) *exchange.Desk {
+	d := &exchange.Desk{Log: log, Families: map[topic.Family]exchange.Family{}}
+	for _, families := range services {
+		maps.Copy(d.Families, families)
+	}
+	return d
 }

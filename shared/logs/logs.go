@@ -2,6 +2,7 @@
 // for later, rows in the logstores of Log Service that templates/sls.yaml declares.
 //
 //	device     what happened to one device: auth, uplink, downlink, lifecycle, subscribe
+//	device_upload  what devices write into their own logs and upload
 //	audit      who called which OpenAPI action on what
 //	function   what functions print (written by Function Compute)
 //	connector  what connectors print

@@ -38,6 +38,10 @@ const (
 	ShadowTooLarge        Cause = "shadow_too_large"
 	ShadowVersionConflict Cause = "shadow_version_conflict"
 	RateLimitedShadow     Cause = "rate_limited_shadow"
+	TagMalformed          Cause = "tag_malformed"
+	TooManyTags           Cause = "too_many_tags"
+	LogUploadOff          Cause = "log_upload_off"
+	NotOffered            Cause = "not_offered"
 )
 
 var publishes = []Explanation{
@@ -109,6 +113,14 @@ var publishes = []Explanation{
 		"Delete attributes that nobody needs any more (method delete), or keep them elsewhere."},
 	{ShadowVersionConflict, "The version is not greater than the shadow's: it was changed meanwhile, or the device counts from its start (code 409).",
 		"Get the shadow, and go on from the version that it has; -1 clears it."},
+	{TagMalformed, "A tag has no key, a key of more than 64 bytes or a value of more than 4096 bytes; none of the message was stored (code 460).",
+		"Shorten it; a tag is {\"attrKey\":\"room\",\"attrValue\":\"2.14\"}."},
+	{TooManyTags, "The device would have more than 100 tags, or the message carries more than 200; none was stored (code 460).",
+		"Delete tags that nobody needs any more: thing/deviceinfo/delete, or relink tag delete."},
+	{LogUploadOff, "The device uploaded its log, which is not wanted; the lines were dropped and answered with 200.",
+		"Nothing, or switch its upload on: relink device log PRODUCT_KEY DEVICE_NAME on."},
+	{NotOffered, "The device asked for a service of the vendor's consumer platform, or a tunnel for remote login, which this platform does not have (code 400).",
+		"Nothing: firmware goes on without. Remote login needs a tool of your own."},
 	{RateLimitedShadow, "The device asked for its shadow more than 20 times a second; the excess was dropped without a reply.",
 		"Report attributes together, and ask again only after an answer or a time-out."},
 }

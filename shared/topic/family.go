@@ -64,6 +64,8 @@ const (
 	TunnelRequest   // secure_tunnel/proxy/request
 	BootRequest     // reset, awss, lan, cipher: answered with 200 and nothing done; Uplink.Name is the topic after thing/
 	BootReply       // answers to the same; ignored
+	LANPrefixGet    // the key for control in the local network
+	Provision       // provisioning of a neighbour: answered with 400
 	Custom          // the product's own classes; Uplink.Name is the topic after /{pk}/{dn}/
 	UnknownSystem   // under /sys/{pk}/{dn}/, but in no table; Uplink.Name is the rest
 

@@ -88,7 +88,7 @@ func TestParseUplink(t *testing.T) {
 		{own + "thing/service/property/set_reply", "", "thing.service.property.set", "", PropertySetReply},
 		{own + "rrpc/response/1234291569964771840", "1234291569964771840", "", "", RRPCResponse},
 		{"/ext/rrpc/1234291569964771841" + own + "thing/service/add", "1234291569964771841", "", "", ExtRRPC},
-		{own + "thing/lan/prefix/get", "lan/prefix/get", "thing.lan.prefix.get", own + "thing/lan/prefix/get_reply", BootRequest},
+		{own + "thing/lan/prefix/get", "", "thing.lan.prefix.get", own + "thing/lan/prefix/get_reply", LANPrefixGet},
 		{own + "thing/nothing/known", "thing/nothing/known", "thing.nothing.known", own + "thing/nothing/known_reply", UnknownSystem},
 		{own + "thing/nothing/known_reply", "thing/nothing/known_reply", "", "", UnknownSystem},
 		{"/shadow/update/a1GoldenPk1/thermo-01", "", "", "/shadow/get/a1GoldenPk1/thermo-01", ShadowUpdate},
