@@ -17,7 +17,7 @@ import (
 // TestRawAnswer: a raw answer to a property set is read by the product's script and noted.
 func TestRawAnswer(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("../../shared/script/sandbox/testdata/golden.js")
+	source, err := os.ReadFile("../../shared/script/testdata/golden.js")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/product"
+	"relink/shared/script"
 	"relink/shared/shadow"
 	"relink/shared/store"
 	"relink/shared/tsl"
@@ -32,6 +33,10 @@ type api struct {
 	region     string
 	log        *slog.Logger
 	shadows    *shadow.Service
+	scripts    *script.Service
+	scriptRows store.Scripts
+	runner     script.Runner
+	keys       openapi.Keys
 }
 
 // productKey reads the parameter ProductKey.

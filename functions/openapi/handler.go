@@ -10,6 +10,7 @@ import (
 	"relink/shared/device/registry"
 	"relink/shared/openapi"
 	"relink/shared/product"
+	"relink/shared/script"
 	"relink/shared/shadow"
 	"relink/shared/store"
 )
@@ -27,6 +28,7 @@ type tables struct {
 	shadows      store.Shadows
 	infos        store.DeviceInfos
 	network      store.NetworkStatuses
+	scripts      store.Scripts
 }
 
 // stores are where the tables are: a store.Store, or one in memory.
@@ -42,6 +44,7 @@ type stores interface {
 	Shadows() store.Shadows
 	DeviceInfos() store.DeviceInfos
 	NetworkStatuses() store.NetworkStatuses
+	Scripts() store.Scripts
 }
 
 func tablesOf(s stores) tables {
@@ -57,14 +60,19 @@ func tablesOf(s stores) tables {
 		shadows:      s.Shadows(),
 		infos:        s.DeviceInfos(),
 		network:      s.NetworkStatuses(),
+		scripts:      s.Scripts(),
 	}
 }
+
+// Scripts makes the tables the store of package script.
+func (t tables) Scripts() store.Scripts { return t.scripts }
 
 // parts are what a handler is made of.
 type parts struct {
 	tables    tables
 	delivery  *delivery
 	commander commander
+	runner    script.Runner
 	sink      sink
 	keys      openapi.Keys
 	limits    openapi.LimitPolicy
@@ -84,17 +92,23 @@ func (handler) Invoke(context.Context, []byte) ([]byte, error) { return nil, err
 // assemble makes the handler of the function.
 func assemble(p parts) http.Handler {
 	t := p.tables
+	cached := store.NewCachedProducts(t.products, p.now)
+	scripts := script.New(t, p.runner, p.log, p.now)
 	a := &api{
 		products: product.New(t.products, t.devices, p.now),
 		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
 			Applications: t.applications}, dropper{p.commander}, p.now),
-		cached:     store.NewCachedProducts(t.products, p.now),
+		cached:     cached,
 		rows:       t.devices,
 		properties: t.properties,
 		events:     t.events,
 		desired:    t.desired,
 		shadows:    shadow.New(t.shadows, p.now),
-		commander:  p.commander,
+		commander:  rawCommander{p.commander, cached, scripts},
+		scripts:    scripts,
+		scriptRows: t.scripts,
+		runner:     p.runner,
+		keys:       p.keys,
 		ids:        newIDs(p.now),
 		delivery:   p.delivery,
 		sessions:   t.sessions,
@@ -103,11 +117,15 @@ func assemble(p parts) http.Handler {
 		region:     p.region,
 		log:        p.log,
 	}
-	return &openapi.Gateway{
+	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
 		Actions:  withDelivery(a.actions(), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,
 	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+scriptPath, a.serveScript)
+	mux.Handle("/", gateway)
+	return mux
 }

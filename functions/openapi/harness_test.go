@@ -21,6 +21,7 @@ import (
 	"relink/shared/iot"
 	objects "relink/shared/objects/memory"
 	"relink/shared/openapi"
+	"relink/shared/script/sandbox"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -29,6 +30,9 @@ const (
 	testKeyID  = "testid"
 	testSecret = "testsecret"
 )
+
+// testScripts runs the scripts of all tests; its processes end with this one.
+var testScripts = &sandbox.Pool{Size: 1}
 
 // A system is the function with its tables in memory, behind a socket, and the vendor's SDK in front of it.
 type system struct {
@@ -61,7 +65,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	server := httptest.NewServer(assemble(parts{
 		tables:    tablesOf(m),
 		delivery:  newDelivery(m, &s.bucket, signer, time.Now),
-		commander: s.commands, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
+		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {
 				return time.Unix(0, at)

@@ -16,6 +16,7 @@ import (
 	"relink/shared/logs"
 	"relink/shared/objects"
 	"relink/shared/openapi"
+	"relink/shared/script/sandbox"
 	"relink/shared/store"
 )
 
@@ -71,7 +72,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	api := assemble(parts{
 		tables:    tablesOf(state),
 		delivery:  newDelivery(state, files, urls, time.Now),
-		commander: command.Remote{FC: client}, sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
+		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }

@@ -249,5 +249,8 @@ func (a *api) deleteProduct(ctx context.Context, c *openapi.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.products.Delete(ctx, pk)
+	if err := a.products.Delete(ctx, pk); err != nil {
+		return nil, err
+	}
+	return nil, a.scriptRows.Delete(ctx, pk)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strconv"
 
 	"relink/shared/alink"
@@ -36,14 +35,6 @@ func (a *api) thing(ctx context.Context, c *openapi.Call) (*store.Device, error)
 	return d, nil
 }
 
-// speaksAlink refuses products whose devices would have to be written to through a parsing script.
-func speaksAlink(p *store.Product) error {
-	if p.DataFormat == 0 {
-		return openapi.Refusef(openapi.CodeNotSupported, "the product's data format is custom, and there is no parsing script to write it")
-	}
-	return nil
-}
-
 // qos reads the parameter Qos.
 func qos(c *openapi.Call) (byte, error) {
 	q, err := c.Params.Int("Qos", 0)
@@ -74,7 +65,7 @@ func (a *api) setDeviceProperty(ctx context.Context, c *openapi.Call) (any, erro
 	var params []byte
 	err = a.withModel(ctx, d.Ref.ProductKey, func(p *store.Product, m *tsl.Model) error {
 		params, err = tsl.CheckSet(m, []byte(items), tsl.Mode(p.ValidateType))
-		return errors.Join(speaksAlink(p), err)
+		return err
 	})
 	if err != nil {
 		return nil, err

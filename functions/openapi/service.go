@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"relink/shared/alink"
 	"relink/shared/downlink"
@@ -41,7 +40,7 @@ func (a *api) invokeThingService(ctx context.Context, c *openapi.Call) (any, err
 		}
 		waits = known && s.CallType == tsl.Sync && mode != tsl.None
 		params, err = tsl.CheckServiceInput(m, service, []byte(c.Params.String("Args")), mode)
-		return errors.Join(speaksAlink(p), err)
+		return err
 	})
 	if err != nil {
 		return nil, err

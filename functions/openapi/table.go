@@ -37,6 +37,14 @@ func (a *api) actions() openapi.Table {
 		&openapi.Action{Name: "ImportThingModelTsl", Required: pk, Limit: 5, Codes: model, Handle: a.importThingModelTSL},
 		&openapi.Action{Name: "ListThingModelVersion", Required: pk, Limit: 10, Codes: model, Handle: a.listThingModelVersion},
 
+		&openapi.Action{Name: "CreateThingScript", Required: with("ScriptContent", "ScriptType"), Limit: 5, Codes: product, Handle: a.createThingScript},
+		&openapi.Action{Name: "UpdateThingScript", Required: with("ScriptContent", "ScriptType"), Limit: 5, Codes: product, Handle: a.updateThingScript},
+		&openapi.Action{Name: "GetThingScript", Required: pk, Limit: 10, Codes: product, Handle: a.getThingScript},
+		&openapi.Action{Name: "RelinkSaveThingScriptDraft", Required: with("ScriptContent", "ScriptType"), Limit: 5, Codes: product, Handle: a.saveThingScriptDraft},
+		&openapi.Action{Name: "RelinkSubmitThingScriptDraft", Required: pk, Limit: 5, Codes: product, Handle: a.submitThingScriptDraft},
+		&openapi.Action{Name: "RelinkRunThingScript", Required: with("Input"), Limit: 10, Codes: product, Handle: a.runThingScript},
+		&openapi.Action{Name: "RelinkQueryScriptFailures", Required: pk, Limit: 10, Codes: product, Handle: a.queryScriptFailures},
+
 		&openapi.Action{Name: "RegisterDevice", Required: pk, Limit: 30, Codes: device, Handle: a.registerDevice},
 		&openapi.Action{Name: "BatchRegisterDevice", Required: with("Count"), Limit: 10, Codes: device, Handle: a.batchRegisterDevice},
 		&openapi.Action{Name: "BatchCheckDeviceNames", Required: pk, Limit: 10, Codes: device, Handle: a.batchCheckDeviceNames},

@@ -43,7 +43,7 @@ func rawHandler(t *testing.T, typ, source string) (*memory.Store, *handler) {
 
 func golden(t *testing.T) string {
 	t.Helper()
-	source, err := os.ReadFile("../../shared/script/sandbox/testdata/golden.js")
+	source, err := os.ReadFile("../../shared/script/testdata/golden.js")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type Gateway struct {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), CallTimeout)
 	defer cancel()
-	c := &Call{RequestID: newRequestID(), At: g.Now(), Remote: remoteAddr(r)}
+	c := &Call{RequestID: newRequestID(), At: g.Now(), Remote: remoteAddr(r), Base: Base(r)}
 	answer, err := g.call(ctx, c, r)
 	resp, err := g.respond(c, r.Host, answer, err)
 	c.Err, c.Status, c.Latency = err, resp.status, g.Now().Sub(c.At)

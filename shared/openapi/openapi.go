@@ -37,6 +37,7 @@ type Call struct {
 	Params    Params
 	Caller    Caller
 	Remote    string // address of the client
+	Base      string // under which the call came: scheme and host
 	At        time.Time
 
 	Device    iot.DeviceRef // what the call is about; DeviceName empty for a product

@@ -202,6 +202,9 @@ func (k *keeper) next(key iot.ProductKey, now time.Time) (slot int, ok bool) {
 	return k.slot, ok
 }
 
+// Forget makes this instance read the script of a product again at its next call.
+func (s *Service) Forget(key iot.ProductKey) { s.cached.Forget(key) }
+
 // Failures answers the last calls that failed, newest first; Throttled, Unavailable.
 func (s *Service) Failures(ctx context.Context, key iot.ProductKey) ([]*store.ScriptFailure, error) {
 	return s.rows.Failures(ctx, key)

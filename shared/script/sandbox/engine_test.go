@@ -7,7 +7,7 @@ import (
 
 // BenchmarkEngine is what a call costs without the way to the child and back.
 func BenchmarkEngine(b *testing.B) {
-	source, err := os.ReadFile("testdata/golden.js")
+	source, err := os.ReadFile("../testdata/golden.js")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 func read(t testing.TB, name string) sandbox.Script {
 	t.Helper()
-	source, err := os.ReadFile("testdata/" + name)
+	source, err := os.ReadFile("../testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
