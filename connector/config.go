@@ -32,6 +32,9 @@ type settings struct {
 	TLSKey         string `env:"RELINK_TLS_KEY"`
 	TLSMinVersion  string `env:"RELINK_TLS_MIN_VERSION,default=1.0"` // 1.0, 1.1, 1.2, 1.3
 
+	RegisterTLS bool   `env:"RELINK_REGISTER_TLS,default=true"` // dynamic registration over MQTT is refused without TLS, because the answer holds a secret
+	Advertise   string `env:"RELINK_ADVERTISE_MQTT"`            // host:port that pre-authentication and bootstrap name; empty: where the request was sent to
+
 	MaxConnections int           `env:"RELINK_MAX_CONNECTIONS,default=100000"`
 	MaxDownloads   int           `env:"RELINK_MAX_DOWNLOADS,default=500"`           // connections of the download door; each may have 128 KB of a file in memory
 	MaxOpening     int           `env:"RELINK_MAX_OPENING,default=10000"`           // connections without a login; beyond, the oldest is closed

@@ -18,6 +18,7 @@ import (
 	"relink/connector/dispatch"
 	"relink/connector/downlink"
 	"relink/connector/download"
+	devicehttp "relink/connector/http"
 	"relink/connector/limits"
 	"relink/connector/mqtt"
 	"relink/connector/openapi"
@@ -38,6 +39,7 @@ const (
 	stopDevices  = 1300 * time.Millisecond // answers that are due, ends of sessions
 	settleFor    = 600 * time.Millisecond  // of which answers may take
 	stopDispatch = 600 * time.Millisecond
+	stopHTTP     = 100 * time.Millisecond // its connections are closed by then
 	stopLease    = 400 * time.Millisecond
 	stopLogs     = 300 * time.Millisecond
 )
@@ -52,6 +54,7 @@ type connector struct {
 	presence   *session.Presence
 	devicelog  *devicelog.Writer
 	mqtt       *mqtt.Server
+	http       *devicehttp.Server
 	peers      *downlink.Peers
 	health     *ops.Health
 	internal   *http.Server
@@ -138,7 +141,12 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Registry: c.registry,
 	}
 	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log, meter.Takeover)
+	c.http = devicehttp.New(devicehttp.Options{
+		Dispatcher: c.dispatcher, Journal: events, Budget: budget, NextID: ids.Next, Refused: meter.Refused, Logger: log, LoginTimeout: s.LoginTimeout,
+		Advertise: s.Advertise,
+	})
 	c.mqtt = mqtt.New(mqtt.Options{
+		HTTP: c.http, RegisterTLS: s.RegisterTLS,
 		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
 		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},
 		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil), Node: s.NodeID, Superseded: c.peers.Superseded,
@@ -257,6 +265,7 @@ func (c *connector) stop() error {
 		step("downloads", 100*time.Millisecond, func(context.Context) error { return c.download.Close() }) // devices come again with a Range
 	}
 	step("devices", stopDevices, c.mqtt.Shutdown)
+	step("device HTTP", stopHTTP, c.http.Shutdown)
 	c.endLease()
 	step("lease", stopLease, func(ctx context.Context) error { return c.presence.Lease(ctx, time.Now().Add(-time.Second), 0) })
 	step("dispatch", stopDispatch, c.dispatcher.Close)

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"relink/connector/session"
 	"relink/shared/device"
 	"relink/shared/logs"
+	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/topic"
 )
@@ -24,6 +26,7 @@ type conn struct {
 	sock      *sock
 	stream    io.ReadWriter // sock, or TLS or WebSocket or both on top of it
 	transport string        // tcp, tls, ws, wss
+	tls       *tls.Conn     // nil without TLS, and once the connection is established
 	remote    netip.AddrPort
 	done      chan struct{} // closed when the connection has ended
 	slots     chan struct{} // one for each published message that is not answered
@@ -42,7 +45,11 @@ type conn struct {
 	sess      *session.Session
 	subs      *subDevices // nil unless the device is a gateway
 	will      *will
-	expires   time.Duration // of the grant, since the server started; 0: never
+
+	http       bool           // it speaks HTTP
+	registered bool           // it got its credentials and never becomes a session
+	greeting   []record.Reply // published right after CONNACK
+	expires    time.Duration  // of the grant, since the server started; 0: never
 
 	// Of the goroutine that reads.
 	in         input

@@ -37,6 +37,7 @@ func (s *Server) establish(c *conn) {
 	if c.grant.Previous != nil && s.opts.Superseded != nil {
 		s.opts.Superseded(c.grant)
 	}
+	c.sendGreeting()
 	s.presence.Online(connContext{c}, c.sess)
 	s.conns.Go(c.serve)
 }
@@ -47,6 +48,19 @@ func inFlight(g *device.Grant) int {
 		return gateway.Slots
 	}
 	return maxInFlight
+}
+
+// sendGreeting publishes what the device is to hear right after CONNACK, whatever it has subscribed.
+func (c *conn) sendGreeting() {
+	if len(c.greeting) == 0 {
+		return
+	}
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.room()
+	*b = c.greet(*b)
+	c.schedule()
 }
 
 // expiry is when a grant ends, since the server started. One that is over as it comes is of a clock that differs from ours: it gets

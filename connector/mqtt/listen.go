@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -110,9 +111,19 @@ func (s *Server) open(tc *net.TCPConn) {
 		return
 	}
 	s.meter.Accepted(c.transport)
+	if c.http {
+		s.handOver(c)
+		return
+	}
 	if err := s.handshake(c); err != nil {
 		s.refused(c, err)
 		linger(tc)
+		c.close()
+		return
+	}
+	c.tls = nil
+	if c.registered {
+		s.stay(c)
 		c.close()
 		return
 	}
@@ -143,7 +154,7 @@ func (s *Server) find(c *conn) error {
 		if err := tc.Handshake(); err != nil {
 			return openError(err, refusal.TLSFailed)
 		}
-		c.stream, c.transport = tc, "tls"
+		c.stream, c.transport, c.tls = tc, "tls", tc
 		if first, err = c.peek(); err != nil {
 			return openError(err, refusal.HandshakeTimeout)
 		}
@@ -153,6 +164,11 @@ func (s *Server) find(c *conn) error {
 		return nil
 	case 'G':
 		return s.upgrade(c)
+	case 'P':
+		if s.opts.HTTP != nil {
+			c.http = true
+			return nil
+		}
 	}
 	if kind := first >> 4; kind >= typeConnack && kind <= typeAuth && first != 'P' && (first < 'A' || first > 'Z') {
 		return refusal.New(refusal.ConnectExpected, "")
@@ -234,6 +250,7 @@ func (s *Server) refused(c *conn, err error) {
 	}
 	e := session.Event{Operation: session.OpAuth, Code: int(connackOf(cause, 4)), Reason: cause, RemoteAddr: c.remote.String()}
 	if r, ok := errors.AsType[*loginRefused](err); ok {
+		e.Operation = cmp.Or(r.operation, e.Operation)
 		e.Device, e.Signed, e.Detail = r.device, r.signed, r.why.Detail
 	} else if r, ok := errors.AsType[*refusal.Error](err); ok {
 		e.Detail = r.Detail

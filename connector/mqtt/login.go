@@ -1,10 +1,10 @@
 package mqtt
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -25,6 +25,8 @@ type loginRefused struct {
 	why    *refusal.Error
 	device iot.DeviceRef
 	signed string
+
+	operation string // session.OpAuth if empty
 }
 
 func (l *loginRefused) Error() string { return l.why.Error() }
@@ -37,7 +39,14 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	c.keepAlive = time.Duration(pk.Connect.Keepalive) * time.Second
 	dev, userErr := sign.ParseUsername(string(pk.Connect.Username)) // first: whoever looks for the device in the log shall find it
 	id, err := sign.ParseClientID(pk.Connect.ClientIdentifier)
-	if err == nil {
+	certificate := c.certificate()
+	unnamed := userErr != nil && nameless(&id, err, &pk, certificate)
+	if userErr == nil && err != nil && bare(&pk, err) && certificate != nil && len(pk.Connect.Password) == 0 {
+		err = nil // a certificate needs no parameters
+	}
+	if unnamed {
+		err = nil
+	} else if err == nil {
 		err = userErr
 	}
 	if err != nil {
@@ -49,7 +58,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	refuse := func(cause refusal.Cause, detail string) error {
 		return &loginRefused{why: refusal.New(cause, detail), device: dev}
 	}
-	registering := id.AuthType == "register" || id.AuthType == "regnwl"
+	registering := id.Registers()
 	switch {
 	case pk.Properties.AuthenticationMethod != "":
 		return refuse(refusal.AuthTypeUnsupported, "enhanced authentication")
@@ -61,10 +70,12 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		return refuse(refusal.NodeStopping, "")
 	case s.Connections() >= s.opts.MaxConnections:
 		return refuse(refusal.NodeFull, "")
-	case !s.opts.Connects.Take(dev):
+	case registering:
+		return s.register(o, pk, &id, dev)
+	case !unnamed && !s.opts.Connects.Take(dev):
 		return refuse(refusal.RateLimitedDevice, "")
 	}
-	granted := false
+	granted := unnamed
 	defer func() {
 		if !granted {
 			s.opts.Connects.GiveBack(dev)
@@ -85,9 +96,10 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	login := device.Login{
 		Protocol: "mqtt", Version: c.version, Transport: c.transport, RemoteAddr: c.remote.String(),
 		ClientID: pk.Connect.ClientIdentifier, Username: string(pk.Connect.Username), Password: string(pk.Connect.Password),
-		KeepAlive: pk.Connect.Keepalive, CleanStart: pk.Connect.Clean, Expiry: c.expiry, Node: s.opts.Node, At: started.UnixMilli(),
+		KeepAlive: pk.Connect.Keepalive, CleanStart: pk.Connect.Clean, Expiry: c.expiry, Certificate: certificate, Node: s.opts.Node,
+		At: started.UnixMilli(),
 	}
-	result, err := s.ask(dev, &login)
+	result, err := s.ask(dev, device.TopicLogin, &login, login.At)
 	if err != nil && s.stopping.Load() {
 		return refuse(refusal.NodeStopping, "")
 	}
@@ -95,11 +107,19 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		return refuse(refusal.BackendUnavailable, err.Error())
 	}
 	if result.Code != 200 {
-		return declined(dev, &result)
+		return declined(dev, &result, session.OpAuth)
 	}
 	var grant device.Grant
 	if err := json.Unmarshal(result.Data, &grant); err != nil {
 		return refuse(refusal.BackendUnavailable, "grant is not understood: "+err.Error())
+	}
+	if unnamed {
+		dev = grant.Ref()
+		granted = s.opts.Connects.Take(dev)
+		if !granted {
+			granted = true // nothing was taken, so nothing is given back
+			return refuse(refusal.RateLimitedDevice, "")
+		}
 	}
 	if grant.Ref() != dev {
 		return refuse(refusal.BackendUnavailable, "grant is for another device")
@@ -110,49 +130,64 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 		Device: dev, IotID: grant.IotID, Operation: session.OpAuth, Code: 200, RemoteAddr: login.RemoteAddr,
 		LatencyMS: s.now().Sub(started).Milliseconds(), RequestID: result.RequestID,
 	})
+	if w := grant.Warning; w != nil {
+		s.journal.Record(session.Event{
+			Device: dev, IotID: grant.IotID, Operation: session.OpAuth, Code: codeWarning, Reason: refusal.Cause(w.Cause), Detail: w.Detail,
+			RemoteAddr: login.RemoteAddr, RequestID: result.RequestID,
+		})
+	}
+	c.greeting = result.Replies
 	granted = true
 	s.meter.Established(c.version, s.now().Sub(started))
 	return nil
 }
 
 // declined reads the function's refusal.
-func declined(dev iot.DeviceRef, result *record.Result) error {
+func declined(dev iot.DeviceRef, result *record.Result, operation string) error {
 	var r device.Refusal
 	if err := json.Unmarshal(result.Data, &r); err != nil || r.Cause == "" {
 		r = device.Refusal{Cause: result.Reason}
 	}
 	cause := refusal.Cause(r.Cause)
 	if _, known := connackCodes[cause]; !known {
-		return &loginRefused{why: refusal.New(refusal.BackendUnavailable, "refused for an unknown cause: "+r.Cause), device: dev}
+		return &loginRefused{why: refusal.New(refusal.BackendUnavailable, "refused for an unknown cause: "+r.Cause), device: dev, operation: operation}
 	}
-	return &loginRefused{why: refusal.New(cause, r.Detail), device: dev, signed: r.Signed}
+	if dev.IsZero() { // who it is was found out by its certificate or its IotId
+		dev = iot.DeviceRef{ProductKey: r.ProductKey, DeviceName: r.DeviceName}
+	}
+	return &loginRefused{why: refusal.New(cause, r.Detail), device: dev, signed: r.Signed, operation: operation}
 }
 
-// ask brings the login to the function and waits for its answer.
-func (s *Server) ask(dev iot.DeviceRef, login *device.Login) (record.Result, error) {
-	payload, err := json.Marshal(login)
-	if err != nil {
-		return record.Result{}, err
+// codeWarning is the code, in the log, of a login that was granted although something is wrong.
+const codeWarning = 299
+
+// bare reports whether a client id was refused only because it has no parameters.
+func bare(pk *packets.Packet, err error) bool {
+	return refusal.CauseOf(err) == refusal.ClientIDMalformed && !strings.Contains(pk.Connect.ClientIdentifier, "|")
+}
+
+// nameless reports whether a login need not name its device: one with a certificate ("X.509"), and one whose user name is an IotId
+// ("Pre-authentication and bootstrap"). err is that of the client id.
+func nameless(id *sign.ClientID, err error, pk *packets.Packet, certificate []byte) bool {
+	if err != nil && !bare(pk, err) {
+		return false
 	}
-	ctx, cancel := context.WithTimeout(s.accepting, s.opts.LoginTimeout)
-	defer cancel()
-	type outcome struct {
-		result record.Result
-		err    error
+	user, password := string(pk.Connect.Username), string(pk.Connect.Password)
+	if user == "" || user == "&" {
+		return certificate != nil && password == ""
 	}
-	answer := make(chan outcome, 1) // so that a late one finds room
-	err = s.opts.Dispatcher.Submit(ctx, functionAuth, record.Record{
-		MessageID: s.router.IDs.Next(login.At), Device: dev, Topic: device.TopicLogin, Payload: payload, ReceivedAt: login.At,
-	}, func(r record.Result, err error) { answer <- outcome{r, err} })
-	if err != nil {
-		return record.Result{}, err
+	return password != "" && !strings.Contains(user, "&") && (err != nil || id.PreAuthenticated())
+}
+
+// certificate is the client's certificate, if it showed one.
+func (c *conn) certificate() []byte {
+	if c.tls == nil {
+		return nil
 	}
-	select {
-	case o := <-answer:
-		return o.result, o.err
-	case <-ctx.Done():
-		return record.Result{}, errors.New("function auth did not answer in time")
+	if certs := c.tls.ConnectionState().PeerCertificates; len(certs) > 0 {
+		return certs[0].Raw
 	}
+	return nil
 }
 
 func willOf(pk packets.Packet) *will {

@@ -28,6 +28,23 @@ var connackCodes = map[refusal.Cause]connackCode{
 	refusal.SignLength:            {4, 0x86},
 	refusal.DeviceDisabled:        {5, 0x87},
 	refusal.SubDeviceLogin:        {5, 0x87},
+
+	refusal.RegistrationMalformed:    {2, 0x82},
+	refusal.RegistrationSignMismatch: {4, 0x86},
+	refusal.RegistrationOff:          {4, 0x86},
+	refusal.AlreadyActivated:         {4, 0x86},
+	refusal.TooManyPhysicalDevices:   {4, 0x86},
+	refusal.TokenMismatch:            {4, 0x86},
+	refusal.PreAuthTokenMismatch:     {4, 0x86},
+	refusal.PreAuthTokenExpired:      {4, 0x86},
+	refusal.CertificateMissing:       {4, 0x86},
+	refusal.CertificateMalformed:     {4, 0x86},
+	refusal.CertificateUntrusted:     {4, 0x86},
+	refusal.CertificateExpired:       {4, 0x86},
+	refusal.CertificateRevoked:       {4, 0x86},
+	refusal.CertificateUnbound:       {4, 0x86},
+	refusal.CertificateOtherDevice:   {4, 0x86},
+	refusal.AuthMethodNotAllowed:     {5, 0x87},
 }
 
 // silentCauses are those for which there is no CONNACK: the client did not get as far as a CONNECT.
@@ -38,6 +55,9 @@ var silentCauses = map[refusal.Cause]bool{
 	refusal.TLSFailed:           true,
 	refusal.WebSocketFailed:     true,
 	refusal.FirstByteUnknown:    true,
+	refusal.HTTPMalformed:       true, // answered over HTTP
+	refusal.HTTPPathUnknown:     true,
+	refusal.IdentityFlapping:    true, // the login is granted
 }
 
 // connackOf is the code for a cause; of one that nobody foresaw, the server is to blame.
@@ -57,7 +77,7 @@ func connackOf(cause refusal.Cause, version byte) byte {
 func blames(cause refusal.Cause) bool {
 	switch cause {
 	case refusal.BackendUnavailable, refusal.NodeFull, refusal.NodeStopping, refusal.RateLimitedDevice, refusal.RateLimitedSource,
-		refusal.DeviceDisabled, refusal.InternalError:
+		refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.InternalError:
 		return false
 	}
 	return true

@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -54,9 +55,18 @@ type Options struct {
 	SettleTimeout  time.Duration       // at the stop, for messages that are taken and not answered; 1.5 s
 	ResendAfter    time.Duration       // a QoS 1 message without PUBACK is sent again (3.x); 10 s
 	MaxPending     int                 // bytes that wait for one device; 512 KB
-	MinKeepAlive   time.Duration       // 30 s
-	MaxKeepAlive   time.Duration       // 1200 s
-	Now            func() time.Time
+	RegisterTLS    bool                // dynamic registration over TLS only ("MQTT: CONNECT" of dynamic registration)
+	HTTP           Handler             // takes over connections that begin with an HTTP POST; nil: they are refused
+	// RegistrationStay is when a connection that only registers is closed; 15 s.
+	RegistrationStay time.Duration
+	MinKeepAlive     time.Duration // 30 s
+	MaxKeepAlive     time.Duration // 1200 s
+	Now              func() time.Time
+}
+
+// A Handler serves HTTP on a connection until one of them ends it. transport is tcp or tls.
+type Handler interface {
+	Serve(c net.Conn, remote netip.AddrPort, transport string)
 }
 
 // A Meter counts what happens to connections.
@@ -86,6 +96,7 @@ func (o *Options) defaults() {
 	def(&o.WriteTimeout, 10*time.Second)
 	def(&o.SettleTimeout, 1500*time.Millisecond)
 	def(&o.ResendAfter, 10*time.Second)
+	def(&o.RegistrationStay, registrationStay)
 	def(&o.MinKeepAlive, 30*time.Second)
 	def(&o.MaxKeepAlive, 1200*time.Second)
 	defInt(&o.MaxConnections, 100_000)

@@ -8,6 +8,7 @@ import "crypto/tls"
 func TLSConfig(cert tls.Certificate, minVersion uint16) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert},
+		ClientAuth:   tls.RequestClientCert, // shown by devices of products with certificates; function auth verifies it
 		MinVersion:   minVersion,
 		CipherSuites: []uint16{
 			tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,

@@ -8,6 +8,8 @@ import (
 // Operations of events; the field `operation` of the device log.
 const (
 	OpAuth        = "auth"
+	OpRegister    = "register" // dynamic registration
+	OpPreAuth     = "preauth"  // pre-authentication and bootstrap
 	OpUplink      = "uplink"
 	OpDownlink    = "downlink"
 	OpReply       = "reply"

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -28,40 +30,86 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return nil, err
 	}
 	results := make([]record.Result, len(batch.Records))
-	logins := make([]device.Login, 0, len(batch.Records))
-	places := make([]int, 0, len(batch.Records))
+	var logins lot[device.Login]
+	var registrations lot[device.Registration]
+	var preAuths lot[device.PreAuth]
+	var ids []string
 	for i := range batch.Records {
-		var login device.Login
-		if err := h.read(&batch, i, &login); err != nil {
-			results[i] = h.refused(&device.Refusal{Cause: string(refusal.ConnectMalformed), Detail: err.Error()})
-			continue
+		rec := &batch.Records[i]
+		var err error
+		switch rec.Topic {
+		case device.TopicLogin:
+			if err = logins.read(i, rec.Payload); err == nil {
+				login := &logins.items[len(logins.items)-1]
+				login.Node, login.At = cmp.Or(login.Node, batch.Node), cmp.Or(login.At, rec.ReceivedAt)
+			}
+		case device.TopicRegister:
+			if err = registrations.read(i, rec.Payload); err == nil {
+				ids = append(ids, rec.MessageID)
+			}
+		case device.TopicPreAuth:
+			err = preAuths.read(i, rec.Payload)
+		default:
+			err = fmt.Errorf("record %q is not for this function", rec.Topic)
 		}
-		logins = append(logins, login)
-		places = append(places, i)
+		if err != nil {
+			results[i] = h.refused(&device.Refusal{Cause: string(refusal.ConnectMalformed), Detail: err.Error()})
+		}
 	}
-	for j, decision := range h.access.Login(ctx, logins) {
-		i := places[j]
+	for j, decision := range h.access.Login(ctx, logins.items) {
+		i := logins.places[j]
 		results[i] = h.answer(ctx, &batch.Records[i], decision)
+	}
+	for j, issue := range h.access.Register(ctx, ids, registrations.items) {
+		i := registrations.places[j]
+		results[i] = h.registered(ctx, &batch.Records[i], &registrations.items[j], issue)
+	}
+	for j, issue := range h.access.PreAuthenticate(ctx, preAuths.items) {
+		i := preAuths.places[j]
+		results[i] = h.issued(ctx, &batch.Records[i], issue, issue.PreAuthenticated, issue.PreAuthenticated != nil)
 	}
 	return record.AppendResults(nil, results), nil
 }
 
-// read reads a login. What it says about an unreadable one has no part of the payload, which holds a password.
-func (h *handler) read(batch *record.Batch, i int, login *device.Login) error {
-	rec := &batch.Records[i]
-	if rec.Topic != device.TopicLogin {
-		return fmt.Errorf("record %q is not for this function", rec.Topic)
+// A lot is the payloads of one kind in a batch, and where they stand in it.
+type lot[T any] struct {
+	items  []T
+	places []int
+}
+
+// read reads a payload. What it says about an unreadable one has no part of it, because it holds a password.
+func (l *lot[T]) read(place int, payload []byte) error {
+	var item T
+	if json.Unmarshal(payload, &item) != nil {
+		return errors.New("payload is not understood")
 	}
-	if json.Unmarshal(rec.Payload, login) != nil {
-		return fmt.Errorf("login is not understood")
-	}
-	if login.Node == "" {
-		login.Node = batch.Node
-	}
-	if login.At == 0 {
-		login.At = rec.ReceivedAt
-	}
+	l.items, l.places = append(l.items, item), append(l.places, place)
 	return nil
+}
+
+// registered answers a dynamic registration: over MQTT the result is a message too, on a topic that tells its kind.
+func (h *handler) registered(ctx context.Context, rec *record.Record, r *device.Registration, issue access.Issue) record.Result {
+	result := h.issued(ctx, rec, issue, issue.Registered, issue.Registered != nil)
+	if result.Code == 200 && r.Protocol == "mqtt" {
+		topic := device.TopicRegistered
+		if r.New {
+			topic = device.TopicRegisteredNew
+		}
+		result.Replies = []record.Reply{{Topic: topic, Payload: result.Data}}
+	}
+	return result
+}
+
+// issued answers a request for credentials with what was given out.
+func (h *handler) issued(ctx context.Context, rec *record.Record, issue access.Issue, given any, ok bool) record.Result {
+	if !ok {
+		return h.answer(ctx, rec, access.Decision{Refusal: issue.Refusal, Err: issue.Err})
+	}
+	data, err := json.Marshal(given)
+	if err != nil {
+		return h.failed(ctx, rec, err)
+	}
+	return record.Result{Code: 200, Data: data}
 }
 
 func (h *handler) answer(ctx context.Context, rec *record.Record, d access.Decision) record.Result {
@@ -97,9 +145,12 @@ func (h *handler) refused(r *device.Refusal) record.Result {
 // codeOf is the code of a refusal in the log, after HTTP: who it is, whether it may, or how it was asked.
 func codeOf(cause refusal.Cause) int32 {
 	switch cause {
-	case refusal.ProductNotFound, refusal.DeviceNotFound, refusal.SignMismatch, refusal.SignLength:
+	case refusal.ProductNotFound, refusal.DeviceNotFound, refusal.SignMismatch, refusal.SignLength, refusal.RegistrationSignMismatch,
+		refusal.TokenMismatch, refusal.PreAuthTokenMismatch, refusal.PreAuthTokenExpired, refusal.CertificateMissing,
+		refusal.CertificateMalformed, refusal.CertificateUntrusted, refusal.CertificateExpired, refusal.CertificateRevoked, refusal.CertificateUnbound:
 		return 401
-	case refusal.DeviceDisabled, refusal.SubDeviceLogin:
+	case refusal.DeviceDisabled, refusal.SubDeviceLogin, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.AlreadyActivated,
+		refusal.TooManyPhysicalDevices, refusal.CertificateOtherDevice:
 		return 403
 	case refusal.BackendUnavailable:
 		return 500

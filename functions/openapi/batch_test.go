@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -152,7 +153,7 @@ func TestBatchIsCarriedOn(t *testing.T) {
 		t.Error(b)
 	}
 	made, err := s.store.Devices().Get(ctx, iot.DeviceRef{ProductKey: app.ProductKey, DeviceName: "made"})
-	if err != nil || *made != *before {
+	if err != nil || !reflect.DeepEqual(made, before) {
 		t.Errorf("made again: %+v, %v", made, err)
 	}
 	if _, err := s.store.Devices().Get(ctx, iot.DeviceRef{ProductKey: app.ProductKey, DeviceName: "todo"}); err != nil {

@@ -7,6 +7,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"relink/shared/device"
@@ -62,6 +63,7 @@ type attempt struct {
 	product *store.CachedProduct
 	device  *store.Device
 	answer  *Decision
+	serial  int64 // of the secret that proved it; 0 if none did
 }
 
 func (a *attempt) decided() bool { return *a.answer != Decision{} }
@@ -87,36 +89,61 @@ func (s *Service) Login(ctx context.Context, logins []device.Login) []Decision {
 			a.refuse(e.Cause, e.Detail)
 		}
 	}
+	now := s.now().UnixMilli()
+	s.findIotIDs(ctx, attempts)
 	s.findProducts(ctx, attempts)
 	s.findDevices(ctx, attempts)
 	for i := range attempts {
 		if a := &attempts[i]; !a.decided() {
-			a.verify()
+			a.verify(now)
 		}
 	}
 	s.take(ctx, attempts)
 	return answers
 }
 
-// verify checks the signature and then, for who has proved to know the secret, the device's state.
-func (a *attempt) verify() {
-	secret := decoy
-	if a.device != nil && a.device.Secret != "" {
-		secret = a.device.Secret
+// verify checks the proof and then, for who has proved to be the device, its state.
+func (a *attempt) verify(now int64) {
+	secrets, serials := []iot.Secret{decoy}, []int64{0}
+	if a.device != nil {
+		secrets, serials = a.device.Secrets(now)
 	}
-	// Computed for unknown devices too, so that the time it takes does not tell them apart.
-	right := sign.Verify(a.claim.method, secret, a.claim.content, a.login.Password)
+	// Proofs are checked for unknown devices too, so that the time it takes does not tell them apart.
+	cause, detail, which := refusal.Cause(""), "", -1
+	switch a.claim.proof {
+	case byToken:
+		var tokens []store.Token
+		if a.device != nil {
+			tokens = a.device.Credentials.Tokens
+		}
+		if !checkDeviceToken(tokens, a.claim.id.ID, a.login.Password) {
+			cause = refusal.TokenMismatch
+		}
+	case byPreAuth:
+		which, cause = checkPreAuthToken(secrets, a.claim.iotID, a.login.Password, now)
+	default:
+		if which = sign.VerifyAny(a.claim.method, secrets, a.claim.content, a.login.Password); which < 0 {
+			cause = refusal.SignMismatch
+		}
+	}
 	switch {
 	case a.product == nil:
 		a.refuse(refusal.ProductNotFound, "")
 	case a.device == nil:
 		a.refuse(refusal.DeviceNotFound, "")
-	case a.device.Secret == "":
-		a.refuse(refusal.SignMismatch, "the device has no secret")
-	case !right:
-		a.refuse(refusal.SignMismatch, "")
+	case cause != "":
+		if cause == refusal.SignMismatch {
+			if detail = a.mistake(secrets); a.device.Secret == "" {
+				detail = "the device has no secret"
+			}
+		}
+		a.refuse(cause, detail)
+	case a.product.AuthType == authTypeX509:
+		a.refuse(refusal.AuthMethodNotAllowed, "the product has certificates")
 	case a.device.Disabled:
 		a.refuse(refusal.DeviceDisabled, "")
+	case which >= 0:
+		a.serial = serials[which]
 	}
 }
 
@@ -138,6 +165,7 @@ func (s *Service) take(ctx context.Context, attempts []attempt) {
 		takes = append(takes, store.Take{
 			Persistent: keep, Discard: a.login.CleanStart, Expiry: expiry,
 			Ref: a.claim.ref, Node: a.login.Node, ExtRRPC: a.claim.id.Ext&sign.ExtRRPC != 0, RemoteAddr: a.login.RemoteAddr, At: at,
+			SecretSerial: a.serial,
 		})
 	}
 	if len(takes) == 0 {
@@ -151,6 +179,7 @@ func (s *Service) take(ctx context.Context, attempts []attempt) {
 		}
 		a.answer.Grant = s.grants.Grant(ctx, a.product, a.device, sessions[i])
 		Keep(a.answer.Grant, sessions[i], before[i])
+		a.answer.Grant.Warning = flapping(sessions[i])
 	}
 }
 
@@ -159,6 +188,18 @@ func Keep(g *device.Grant, now, before *store.Session) {
 	g.Present, g.Since, g.QueueFrom = now.Continued(), now.Since, now.QueueFrom
 	g.Queued = now.Persistent || now.Continued()
 	g.Discard = before != nil && before.QueueFrom < now.QueueFrom
+}
+
+// flapLimit is how many takeovers between addresses, each within a minute of the first, are one too many.
+const flapLimit = 3
+
+// flapping warns of an identity that several devices have. The login itself follows the rule that the newest connection wins.
+func flapping(session *store.Session) *device.Refusal {
+	if session.Flaps < flapLimit {
+		return nil
+	}
+	return &device.Refusal{Cause: string(refusal.IdentityFlapping), ProductKey: session.Ref.ProductKey, DeviceName: session.Ref.DeviceName,
+		Detail: fmt.Sprintf("%d takeovers between different addresses within a minute, now by %s", session.Flaps, session.RemoteAddr)}
 }
 
 // decoy is the secret of devices that do not exist. Nothing signed with it is let in.

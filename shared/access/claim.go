@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"relink/shared/device"
 	"relink/shared/iot"
@@ -15,31 +16,73 @@ type claim struct {
 	id      sign.ClientID
 	ref     iot.DeviceRef
 	method  sign.Method
-	content string // the string that the server signs; empty until that is known
+	content string // the string that the server signs; empty until that is known, and for proofs that are not signatures
+	proof   proof
+	iotID   iot.IotID // of a login after pre-authentication; ref is looked up
 }
+
+// A proof is how a device proves who it is.
+type proof int
+
+const (
+	bySignature   proof = iota
+	byToken             // password is a device token (authType connwl)
+	byPreAuth           // user name and password are of a pre-authentication
+	byCertificate       // TLS client certificate, no password
+)
+
+// authTypeX509 is the AuthType of products whose devices have certificates.
+const authTypeX509 = "x509"
 
 // readClaim reads a login as far as it goes without asking anybody. The error is a *refusal.Error; the claim has what was read
 // before it.
 func readClaim(l *device.Login) (claim, error) {
 	var c claim
 	var err error
-	if c.id, err = sign.ParseClientID(l.ClientID); err != nil {
-		// Who it may be helps whoever reads the log, and only there.
-		c.ref, _ = sign.ParseUsername(l.Username)
-		return c, err
+	certified := l.Password == "" && len(l.Certificate) > 0
+	c.id, err = sign.ParseClientID(l.ClientID)
+	ref, userErr := sign.ParseUsername(l.Username)
+	if userErr == nil {
+		c.ref = ref // who it may be helps whoever reads the log, even if the client id is not understood
 	}
+	// Without parameters only logins with a certificate or after a pre-authentication make sense, which need none.
+	bare := refusal.CauseOf(err) == refusal.ClientIDMalformed && !strings.Contains(l.ClientID, "|")
 	switch {
-	case c.id.SecureMode == -2 || c.id.AuthType != "":
-		c.ref, _ = sign.ParseUsername(l.Username)
-		return c, refusal.New(refusal.AuthTypeUnsupported, "dynamic registration and logins by token are not served: authType="+c.id.AuthType)
-	case c.id.SecureMode != 2 && c.id.SecureMode != 3:
-		return c, refusal.New(refusal.SecureModeUnsupported, "logins after pre-authentication are not served: securemode="+strconv.Itoa(c.id.SecureMode))
-	}
-	if c.ref, err = sign.ParseUsername(l.Username); err != nil {
+	case err != nil && !bare:
 		return c, err
+	case certified:
+		c.proof = byCertificate
+		if l.Username == "" || l.Username == "&" {
+			return c, nil
+		}
+		return c, userErr
+	case userErr != nil && l.Username != "" && !strings.Contains(l.Username, "&") && (bare || c.id.PreAuthenticated()):
+		c.proof, c.iotID = byPreAuth, iot.IotID(l.Username)
+		if len(l.Username) > 64 {
+			return c, userErr
+		}
+		return c, nil
+	case err != nil:
+		return c, err
+	case (l.Username == "" || l.Username == "&") && l.Password == "":
+		return c, refusal.New(refusal.CertificateMissing, "")
+	case userErr != nil:
+		return c, userErr
+	case c.id.Registers():
+		return c, refusal.New(refusal.AuthTypeUnsupported, "a registration is not a login: authType="+c.id.AuthType)
+	case c.id.ByToken():
+		c.proof = byToken
+		return c, nil
+	case c.id.SecureMode == -2:
+		return c, refusal.New(refusal.SecureModeUnsupported, "securemode=-2 needs authType")
+	case c.id.PreAuthenticated():
+		return c, refusal.New(refusal.SecureModeUnsupported, "after a pre-authentication the user name is the IotId: securemode="+strconv.Itoa(c.id.SecureMode))
 	}
 	c.content = sign.Content(c.id, c.ref)
 	c.method, err = sign.Resolve(c.id.SignMethod, l.Password)
+	if l.Password == "" {
+		err = refusal.New(refusal.SignLength, "there is no password, and no client certificate either")
+	}
 	return c, err
 }
 

@@ -5,11 +5,34 @@ import (
 	"sync"
 
 	"relink/shared/iot"
+	"relink/shared/refusal"
 	"relink/shared/store"
 )
 
 // lookups bounds the products that one batch asks for at the same time.
 const lookups = 8
+
+// findIotIDs finds who the logins after a pre-authentication are of. An unknown IotId stays without a name.
+func (s *Service) findIotIDs(ctx context.Context, attempts []attempt) {
+	var asking []*attempt
+	for i := range attempts {
+		if a := &attempts[i]; !a.decided() && a.claim.proof == byPreAuth {
+			asking = append(asking, a)
+		}
+	}
+	eachOf(len(asking), func(i int) {
+		a := asking[i]
+		ref, err := s.devices.Resolve(ctx, a.claim.iotID)
+		switch {
+		case iot.Is(err, iot.DeviceNotFound):
+			a.refuse(refusal.PreAuthTokenMismatch, "no device has this IotId")
+		case err != nil:
+			a.answer.Err = err
+		default:
+			a.claim.ref = ref
+		}
+	})
+}
 
 // findProducts sets the product of every attempt that is not decided; unknown ones stay nil.
 func (s *Service) findProducts(ctx context.Context, attempts []attempt) {

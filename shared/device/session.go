@@ -27,8 +27,10 @@ type Login struct {
 	KeepAlive  uint16 `json:"keepAlive"` // seconds
 	CleanStart bool   `json:"cleanStart"`
 	Expiry     uint32 `json:"expiry,omitempty"` // 5.0: Session Expiry Interval in seconds
-	Node       string `json:"node"`             // node id of the connector that will hold the session
-	At         int64  `json:"at"`               // Unix milliseconds
+	// Certificate is the client certificate that came with TLS, the leaf alone, in DER ("X.509"); empty if there was none.
+	Certificate []byte `json:"certificate,omitempty"`
+	Node        string `json:"node"` // node id of the connector that will hold the session
+	At          int64  `json:"at"`   // Unix milliseconds
 }
 
 // Persistent reports whether the device wants its MQTT session kept when the connection ends, and for how many seconds; 0: no end.
@@ -62,7 +64,8 @@ type Grant struct {
 	QueueFrom int64 `json:"queueFrom,omitempty"` // Unix milliseconds: those queued before are discarded
 	Discard   bool  `json:"discard,omitempty"`   // there may be such
 
-	Previous *Owner `json:"previous,omitempty"` // another node that held a session of this device; tell it to drop
+	Previous *Owner   `json:"previous,omitempty"` // another node that held a session of this device; tell it to drop
+	Warning  *Refusal `json:"warning,omitempty"`  // to be logged: the login is granted, and something about it is wrong
 }
 
 // Ref addresses the device.

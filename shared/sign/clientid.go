@@ -30,7 +30,8 @@ type ClientID struct {
 	Timestamp      string // exactly as sent
 	HasTimestamp   bool   // an empty timestamp is signed too
 	Random         string
-	AuthType       string // "", register, regnwl, connwl
+	HasRandom      bool
+	AuthType       string // "", AuthRegister, AuthRegisterNew, AuthToken
 	InstanceID     string
 	SubscribeForMe bool // _ss=1
 	Ext            int  // bit mask: ExtRRPC, ExtNotify
@@ -38,6 +39,28 @@ type ClientID struct {
 	Version        string  // of the SDK
 	Unknown        []Param // for the log; keys and values are free text
 }
+
+// Values of ClientID.AuthType ("Parameters"); a client id may have them in any case.
+const (
+	AuthRegister    = "register" // asks for the secret of a device that is registered
+	AuthRegisterNew = "regnwl"   // asks for a client id and a token, and registers the device if need be
+	AuthToken       = "connwl"   // logs in with them
+)
+
+// Registers reports whether the connection asks for credentials and not for a session ("Dynamic registration"). What tells is authType
+// alone: C4 sends securemode=2 with both kinds. But a regnwl that brings no random has nothing signed: it is a login by token, as some
+// manuals spell it.
+func (c *ClientID) Registers() bool {
+	return c.AuthType == AuthRegister || c.AuthType == AuthRegisterNew && c.HasRandom
+}
+
+// ByToken reports whether the password is a device token and not a signature.
+func (c *ClientID) ByToken() bool {
+	return c.AuthType == AuthToken || c.AuthType == AuthRegisterNew && !c.HasRandom
+}
+
+// PreAuthenticated reports whether user name and password are an IotId and a token of a pre-authentication ("Pre-authentication").
+func (c *ClientID) PreAuthenticated() bool { return c.SecureMode == -1 || c.SecureMode == 0 }
 
 // Bits of ClientID.Ext.
 const (
@@ -89,7 +112,7 @@ func ParseClientID(s string) (ClientID, error) {
 	var values [keyCount]value
 	c.readParams(rest, &values)
 	c.Timestamp, c.HasTimestamp = values[timestamp].text, values[timestamp].found
-	c.Random = values[random].text
+	c.Random, c.HasRandom = values[random].text, values[random].found
 	c.InstanceID = values[instanceID].text
 	c.SubscribeForMe = values[subscribe].text == "1"
 	c.Lan = values[lan].text
@@ -153,6 +176,8 @@ func (c *ClientID) checkParams(values *[keyCount]value) error {
 		}
 		switch c.SecureMode = mode; mode {
 		case -2, -1, 0, 2, 3:
+		case 1, 4, 5, 7, 8:
+			return refusal.New(refusal.SecureModeUnsupported, v.text+" is a login by ID2 (ID², iTLS)")
 		default:
 			return refusal.New(refusal.SecureModeUnsupported, v.text)
 		}
@@ -162,9 +187,11 @@ func (c *ClientID) checkParams(values *[keyCount]value) error {
 			return refusal.New(refusal.SignMethodUnknown, v.text)
 		}
 	}
-	switch c.AuthType = values[authType].text; c.AuthType {
-	case "", "register", "regnwl", "connwl":
+	switch c.AuthType = strings.ToLower(values[authType].text); c.AuthType {
+	case "", AuthRegister, AuthRegisterNew, AuthToken:
 		return nil
+	case "id2":
+		return refusal.New(refusal.AuthTypeUnsupported, "id2 is a login by ID2 (ID², iTLS)")
 	}
 	return refusal.New(refusal.AuthTypeUnsupported, c.AuthType)
 }

@@ -87,16 +87,28 @@ func Content(id ClientID, ref iot.DeviceRef) string {
 // Verify reports whether password is the hex digits, in any case, of the HMAC of content. It takes the same time whatever byte is
 // wrong. With Unspecified the password's length tells the method.
 func Verify(method Method, secret iot.Secret, content, password string) bool {
+	return VerifyAny(method, []iot.Secret{secret}, content, password) == 0
+}
+
+// VerifyAny is Verify for a device that has more than one live secret (store.Device.Secrets): it answers the index of the one that
+// signed, -1 if none did. Empty secrets sign nothing. It is for logins and for the signatures of sub-devices alike.
+func VerifyAny(method Method, secrets []iot.Secret, content, password string) int {
 	method, err := Resolve(method, password)
 	if err != nil {
-		return false
+		return -1
 	}
 	var buffer [sha256.Size]byte
 	got := buffer[:methods[method].size]
 	if _, err := hex.Decode(got, []byte(password)); err != nil {
-		return false
+		return -1
 	}
-	return hmac.Equal(got, sum(method, secret, content))
+	found := -1
+	for i, secret := range secrets {
+		if secret != "" && hmac.Equal(got, sum(method, secret, content)) && found < 0 {
+			found = i
+		}
+	}
+	return found
 }
 
 // Sign makes the password, in lower case, as a client does. With Unspecified it is "".

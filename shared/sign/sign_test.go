@@ -109,7 +109,8 @@ func TestParseClientID(t *testing.T) {
 		{"x|lan=JS|Ali|WX,v=7|", ClientID{ID: "x", SecureMode: 3, Lan: "JS|Ali|WX", Version: "7"}},
 		{"x|timestamp=|", ClientID{ID: "x", SecureMode: 3, HasTimestamp: true}},
 		{"x|signMethod=HMACSHA1,authtype=register,random=8Ygb,instanceId=iot-1,securemode=-2|",
-			ClientID{ID: "x", SecureMode: -2, SignMethod: HMACSHA1, AuthType: "register", Random: "8Ygb", InstanceID: "iot-1"}},
+			ClientID{ID: "x", SecureMode: -2, SignMethod: HMACSHA1, AuthType: "register", Random: "8Ygb", HasRandom: true, InstanceID: "iot-1"}},
+		{"x|authType=RegNWL|", ClientID{ID: "x", SecureMode: 3, AuthType: "regnwl"}},
 		{"x|timestamp=1,timestamp=2|", ClientID{ID: "x", SecureMode: 3, Timestamp: "2", HasTimestamp: true}},
 		{"x|signmethod=hmacmd5,signMethod=hmacsha1|", ClientID{ID: "x", SecureMode: 3, SignMethod: HMACMD5}},
 		{"|", ClientID{SecureMode: 3}},
@@ -138,28 +139,28 @@ func TestParseClientID(t *testing.T) {
 func equal(a, b ClientID) bool {
 	a.Unknown, b.Unknown = nil, nil
 	return a.ID == b.ID && a.SecureMode == b.SecureMode && a.SignMethod == b.SignMethod && a.Timestamp == b.Timestamp &&
-		a.HasTimestamp == b.HasTimestamp && a.Random == b.Random && a.AuthType == b.AuthType && a.InstanceID == b.InstanceID &&
+		a.HasTimestamp == b.HasTimestamp && a.HasRandom == b.HasRandom && a.Random == b.Random && a.AuthType == b.AuthType && a.InstanceID == b.InstanceID &&
 		a.SubscribeForMe == b.SubscribeForMe && a.Ext == b.Ext && a.Lan == b.Lan && a.Version == b.Version
 }
 
 func TestParseClientIDRefuses(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]refusal.Cause{
-		"":                                 refusal.ClientIDMalformed,
-		"a1B2c3D4e5F.lamp-001":             refusal.ClientIDMalformed,
-		"a\xff|securemode=2|":              refusal.ClientIDMalformed,
-		"a\x00|securemode=2|":              refusal.ClientIDMalformed,
-		strings.Repeat("a", 65) + "|":      refusal.ClientIDTooLong,
-		strings.Repeat("a", 65536):         refusal.ClientIDTooLong,
-		"x|securemode=9|":                  refusal.SecureModeUnsupported,
-		"x|securemode=8|":                  refusal.SecureModeUnsupported,
-		"x|securemode=two|":                refusal.SecureModeUnsupported,
-		"x|securemode=|":                   refusal.SecureModeUnsupported,
-		"x|securemode=3,signmethod=sha|":   refusal.SignMethodUnknown,
-		"x|signmethod=hmacsha512|":         refusal.SignMethodUnknown,
-		"x|securemode=2,authtype=id2|":     refusal.AuthTypeUnsupported,
-		"x|signmethod=hmacsha1|hmacmd5|":   refusal.SignMethodUnknown,
-		"x|securemode=2,authType=Register": refusal.AuthTypeUnsupported,
+		"":                                  refusal.ClientIDMalformed,
+		"a1B2c3D4e5F.lamp-001":              refusal.ClientIDMalformed,
+		"a\xff|securemode=2|":               refusal.ClientIDMalformed,
+		"a\x00|securemode=2|":               refusal.ClientIDMalformed,
+		strings.Repeat("a", 65) + "|":       refusal.ClientIDTooLong,
+		strings.Repeat("a", 65536):          refusal.ClientIDTooLong,
+		"x|securemode=9|":                   refusal.SecureModeUnsupported,
+		"x|securemode=8|":                   refusal.SecureModeUnsupported,
+		"x|securemode=two|":                 refusal.SecureModeUnsupported,
+		"x|securemode=|":                    refusal.SecureModeUnsupported,
+		"x|securemode=3,signmethod=sha|":    refusal.SignMethodUnknown,
+		"x|signmethod=hmacsha512|":          refusal.SignMethodUnknown,
+		"x|securemode=2,authtype=id2|":      refusal.AuthTypeUnsupported,
+		"x|signmethod=hmacsha1|hmacmd5|":    refusal.SignMethodUnknown,
+		"x|securemode=2,authType=Registers": refusal.AuthTypeUnsupported,
 	} {
 		if _, err := ParseClientID(in); refusal.CauseOf(err) != want {
 			t.Errorf("ParseClientID(%.40q): %v, want %v", in, err, want)
@@ -178,6 +179,9 @@ func TestParseClientIDRefuses(t *testing.T) {
 func FuzzParseClientID(f *testing.F) {
 	for _, v := range vectors {
 		f.Add(v.id, v.user)
+	}
+	for _, v := range readVectors(f).Connect {
+		f.Add(v.ClientID, v.Username)
 	}
 	for _, s := range []string{"", "|", "||", "x|=|", "x|a=b|c,d|e", "x|free|,|", "x|timestamp=1,TIMESTAMP=2,x|y"} {
 		f.Add(s, s)
@@ -200,6 +204,9 @@ func FuzzParseClientID(f *testing.F) {
 		content := Content(id, ref)
 		if id.HasTimestamp && !strings.HasSuffix(content, id.Timestamp) {
 			t.Errorf("content %q lacks %q", content, id.Timestamp)
+		}
+		if id.Registers() && id.ByToken() {
+			t.Errorf("%q both registers and logs in by token", s)
 		}
 		method := max(id.SignMethod, HMACMD5)
 		if !Verify(id.SignMethod, secret, content, Sign(method, secret, content)) {

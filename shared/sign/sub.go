@@ -42,11 +42,19 @@ func SubContent(fields []Field, withClean bool) string {
 // VerifySub reports whether signature is that of a sub-device: of the content without cleanSession, or with it if there is one.
 // With Unspecified the signature's length tells the method.
 func VerifySub(method Method, secret iot.Secret, fields []Field, signature string) bool {
-	if Verify(method, secret, SubContent(fields, false), signature) {
-		return true
+	return VerifySubAny(method, []iot.Secret{secret}, fields, signature) == 0
+}
+
+// VerifySubAny is VerifySub for a sub-device that has more than one live secret (store.Device.Secrets): it answers the index of the
+// one that signed, -1 if none did.
+func VerifySubAny(method Method, secrets []iot.Secret, fields []Field, signature string) int {
+	if i := VerifyAny(method, secrets, SubContent(fields, false), signature); i >= 0 {
+		return i
 	}
-	hasClean := slices.ContainsFunc(fields, func(f Field) bool { return f.Name == fieldClean })
-	return hasClean && Verify(method, secret, SubContent(fields, true), signature)
+	if slices.ContainsFunc(fields, func(f Field) bool { return f.Name == fieldClean }) {
+		return VerifyAny(method, secrets, SubContent(fields, true), signature)
+	}
+	return -1
 }
 
 // RegisterContent is the string that is signed with the product's secret to learn a device's ("Register with the product's secret",

@@ -31,6 +31,7 @@ func byProductKey(dev iot.DeviceRef, createdAt int64) *tablestore.PrimaryKey {
 }
 
 func (d devices) Create(ctx context.Context, dev *Device) error {
+	dev.Credentials.Serial = max(dev.Credentials.Serial, 1)
 	old, err := d.s.client.get(ctx, tableDevice, deviceRowKey(dev.Ref))
 	if err != nil {
 		return err
@@ -46,7 +47,11 @@ func (d devices) Create(ctx context.Context, dev *Device) error {
 		return err
 	}
 	mine := claim()
-	err = d.s.client.put(ctx, d.row(dev, mine))
+	change, err := d.row(dev, mine)
+	if err != nil {
+		return err
+	}
+	err = d.s.client.put(ctx, change)
 	if !conflict(err) {
 		return err
 	}
@@ -88,18 +93,18 @@ func (d devices) dropIndex(ctx context.Context, ref iot.DeviceRef, id iot.IotID,
 	}))
 }
 
-func (d devices) row(dev *Device, claim int64) *tablestore.PutRowChange {
+func (d devices) row(dev *Device, claim int64) (*tablestore.PutRowChange, error) {
 	var c columns
 	c.add("iot_id", string(dev.IotID))
-	if sealed := d.s.seal.seal(dev.Secret, secretPlace(tableDevice, dev.Ref.String())); sealed != nil {
-		c.add("secret", sealed)
+	if err := d.addCredentials(&c, dev); err != nil {
+		return nil, err
 	}
 	c.add("nickname", dev.Nickname)
 	c.add("disabled", dev.Disabled)
 	c.add("created_at", dev.CreatedAt)
 	c.add("updated_at", dev.UpdatedAt)
 	c.add("claim", claim)
-	return &tablestore.PutRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(dev.Ref), Columns: c, Condition: ifMissing}
+	return &tablestore.PutRowChange{TableName: tableDevice, PrimaryKey: deviceRowKey(dev.Ref), Columns: c, Condition: ifMissing}, nil
 }
 
 // read makes a device of its row, nil if there is none or its deletion has begun.
@@ -111,9 +116,14 @@ func (d devices) read(ref iot.DeviceRef, row cells) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	credentials, err := d.readCredentials(ref, row)
+	if err != nil {
+		return nil, err
+	}
 	return &Device{
 		Ref: ref, IotID: iot.IotID(row.str("iot_id")), Secret: secret, Nickname: row.str("nickname"),
 		Disabled: row.bool("disabled"), CreatedAt: row.int("created_at"), UpdatedAt: row.int("updated_at"),
+		Credentials: credentials,
 	}, nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"slices"
+	"time"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
@@ -49,6 +51,7 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
 		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"), Logins: row.int("logins"), LoginsFrom: row.int("logins_from"),
 		Persistent: row.bool("persistent"), Expiry: row.int("expiry"), Since: row.int("since"), QueueFrom: row.int("queue_from"),
+		SecretSerial: row.int("secret_serial"), Flaps: int(row.int("flaps")), FlapSince: row.int("flap_since"),
 		Subscribed: readList[device.Subscription](row, "subscribed"), Muted: readList[string](row, "muted"),
 	}
 }
@@ -65,12 +68,16 @@ func readList[T any](row cells, name string) []T {
 // NextSession is the session that a take makes of the one before, nil if there was none. The epoch is the clock's where that
 // is greater, so that it keeps growing over a device that was deleted and registered again.
 func NextSession(t *Take, before *Session) *Session {
-	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, Gateway: t.Gateway, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At}
+	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, Gateway: t.Gateway, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At, SecretSerial: t.SecretSerial}
 	next.countLogin(before)
 	if before != nil {
 		next.Epoch = max(t.At, before.Epoch+1)
 		next.ActiveAt = before.ActiveAt
 		next.Subscribed, next.Muted = before.Subscribed, before.Muted
+		if next.SecretSerial == 0 {
+			next.SecretSerial = before.SecretSerial
+		}
+		next.countFlap(t, before)
 		switch before.Node {
 		case "": // it ended in order
 		case t.Node: // the same node takes it again, perhaps for the same login
@@ -107,6 +114,30 @@ func (s *Session) countLogin(before *Session) {
 	if s.Logins > 1 {
 		s.LoginsFrom = before.LoginsFrom
 	}
+}
+
+// FlapWindow is the time in which takeovers from different addresses are counted together.
+const FlapWindow = int64(time.Minute / time.Millisecond)
+
+// countFlap counts a takeover of a live session by somebody at another address.
+func (s *Session) countFlap(t *Take, before *Session) {
+	s.Flaps, s.FlapSince = before.Flaps, before.FlapSince
+	if t.At-s.FlapSince > FlapWindow {
+		s.Flaps, s.FlapSince = 0, 0
+	}
+	if before.Node == "" || hostOf(before.RemoteAddr) == hostOf(t.RemoteAddr) {
+		return
+	}
+	if s.Flaps++; s.Flaps == 1 {
+		s.FlapSince = t.At
+	}
+}
+
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
 }
 
 // taking is one take under way.
@@ -221,6 +252,13 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 		c.add("prev_node", t.now.PrevNode)
 		c.add("prev_epoch", t.now.PrevEpoch)
 	}
+	if t.now.SecretSerial != 0 {
+		c.add("secret_serial", t.now.SecretSerial)
+	}
+	if t.now.Flaps != 0 {
+		c.add("flaps", int64(t.now.Flaps))
+		c.add("flap_since", t.now.FlapSince)
+	}
 	c.add("claim", t.claim)
 	if t.before == nil {
 		return &tablestore.PutRowChange{TableName: tableSession, PrimaryKey: key, Columns: c, Condition: ifMissing}
@@ -240,6 +278,10 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 		change.DeleteColumn("gateway_device_name")
 		change.DeleteColumn("logins")
 		change.DeleteColumn("logins_from")
+	}
+	if t.now.Flaps == 0 && t.before.Flaps != 0 {
+		change.DeleteColumn("flaps")
+		change.DeleteColumn("flap_since")
 	}
 	change.DeleteColumn("offline_at")
 	return change

@@ -64,6 +64,8 @@ type Device struct {
 	Disabled  bool
 	CreatedAt int64
 	UpdatedAt int64
+
+	Credentials Credentials
 }
 
 // Devices is the tables `device`, `device_iot_id` and `device_by_product`. A slice of refs is answered by a slice of the same
@@ -77,7 +79,10 @@ type Devices interface {
 	Count(ctx context.Context, key iot.ProductKey) (int, error)
 	SetDisabled(ctx context.Context, ref iot.DeviceRef, disabled bool, at int64) error
 	SetNickname(ctx context.Context, ref iot.DeviceRef, nickname string, at int64) error // DeviceNotFound
-	Delete(ctx context.Context, ref iot.DeviceRef) error                                 // with all that belongs to it; idempotent
+	// SetCredentials writes Secret, Credentials and UpdatedAt of a device that was read, and sets Credentials.Revision+1 in d.
+	// Errors: Conflict if somebody else wrote them meanwhile, DeviceNotFound.
+	SetCredentials(ctx context.Context, d *Device) error
+	Delete(ctx context.Context, ref iot.DeviceRef) error // with all that belongs to it; idempotent
 }
 
 // A Session is one row of the table `session`: the last connection of a device.
@@ -100,10 +105,15 @@ type Session struct {
 	LoginsFrom int64
 
 	// What MQTT calls the session, which outlives connections if the device wants it to (CleanSession 0; in 5.0 an expiry above 0).
-	Persistent bool  // QoS 1 messages wait while the device is away
-	Expiry     int64 // seconds after the end of the connection until then; 0: no end
-	Since      int64 // epoch of the connection that began it; smaller than Epoch if it was continued
-	QueueFrom  int64 // messages that were queued before are discarded
+	Persistent   bool  // QoS 1 messages wait while the device is away
+	Expiry       int64 // seconds after the end of the connection until then; 0: no end
+	Since        int64 // epoch of the connection that began it; smaller than Epoch if it was continued
+	QueueFrom    int64 // messages that were queued before are discarded
+	SecretSerial int64 // of the secret that the device logged in with last (Credentials.Serial); 0 if it never did with a secret
+	// Flaps is how often connections from different addresses have pushed each other out, each time within FlapWindow of
+	// FlapSince: more than one or two mean that two devices have one identity.
+	Flaps     int
+	FlapSince int64
 
 	Subscribed []device.Subscription // the device's own, over all its sessions
 	Muted      []string              // automatic topics that it has unsubscribed
@@ -118,9 +128,10 @@ type Take struct {
 	RemoteAddr string
 	At         int64
 
-	Persistent bool  // the session is kept when the connection ends
-	Discard    bool  // what was kept of earlier ones is not wanted (CleanSession, Clean Start)
-	Expiry     int64 // seconds that a persistent one is kept; 0: no end
+	Persistent   bool  // the session is kept when the connection ends
+	Discard      bool  // what was kept of earlier ones is not wanted (CleanSession, Clean Start)
+	Expiry       int64 // seconds that a persistent one is kept; 0: no end
+	SecretSerial int64 // of the secret that signed; 0 for a login without a secret
 }
 
 // Sessions is the table `session`.

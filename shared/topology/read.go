@@ -14,6 +14,7 @@ type entry struct {
 	random string
 	clean  bool // cleanSession
 	fields []sign.Field
+	serial int64 // of the secret that signed, once that is known
 }
 
 // readEntries reads params: an array of entries, at most most, or one entry alone. Entries that name the same device are one.

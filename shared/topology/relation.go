@@ -60,7 +60,7 @@ func (s *Service) mayAdd(ctx context.Context, gateway iot.DeviceRef, e *entry, d
 		return err
 	case p.NodeType == device.NodeGateway:
 		return errNotSubDevice
-	case !verify(d, method, e):
+	case !verify(d, method, e, s.now().UnixMilli()):
 		return errAddSign
 	case d.Disabled:
 		return errDisabled
@@ -68,9 +68,14 @@ func (s *Service) mayAdd(ctx context.Context, gateway iot.DeviceRef, e *entry, d
 	return nil
 }
 
-// verify checks what an entry presents against the device's secret.
-func verify(d *store.Device, method sign.Method, e *entry) bool {
-	return d.Secret != "" && sign.VerifySub(method, d.Secret, e.fields, e.sign)
+// verify checks what an entry presents against the device's live secrets, and notes which one it was.
+func verify(d *store.Device, method sign.Method, e *entry, now int64) bool {
+	secrets, serials := d.Secrets(now)
+	i := sign.VerifySubAny(method, secrets, e.fields, e.sign)
+	if i >= 0 {
+		e.serial = serials[i]
+	}
+	return i >= 0
 }
 
 // attach gives sub-devices, about which k is known, to a gateway, and answers the sessions that those have over other gateways: they end

@@ -178,7 +178,7 @@ func (s *Service) mayLogIn(ctx context.Context, r *exchange.Request, e *entry, d
 		return nil, errDevice
 	case owner != r.Ref():
 		return nil, errNoRelation
-	case !verify(d, method, e):
+	case !verify(d, method, e, s.now().UnixMilli()):
 		return nil, errLoginSign
 	case session.RecentLogins(r.Record.ReceivedAt) >= int64(s.limits.Logins):
 		return nil, errLogins
@@ -231,6 +231,7 @@ func (s *Service) take(ctx context.Context, r *exchange.Request, entries []entry
 		takes[i] = store.Take{
 			Ref: entries[i].ref, Node: r.Node, Gateway: r.Ref(), ExtRRPC: gateway.ExtRRPC, RemoteAddr: gateway.RemoteAddr, At: r.Record.ReceivedAt,
 			Persistent: !entries[i].clean, Discard: entries[i].clean,
+			SecretSerial: entries[i].serial,
 		}
 	}
 	taken, before, errs := s.sessions.Take(ctx, takes)

@@ -79,9 +79,14 @@ func (r *Registry) Register(ctx context.Context, n Registration) (*store.Device,
 	return d, nil
 }
 
+// NewDevice makes a device with a new IotId and secret, not stored yet.
+func NewDevice(ref iot.DeviceRef, at int64) *store.Device {
+	return &store.Device{Ref: ref, IotID: newIotID(), Secret: NewSecret(), CreatedAt: at, UpdatedAt: at}
+}
+
 // create stores a device under a new secret.
 func (r *Registry) create(ctx context.Context, d *store.Device) error {
-	d.Secret, d.UpdatedAt = newSecret(), d.CreatedAt
+	d.Secret, d.UpdatedAt = NewSecret(), d.CreatedAt
 	return r.stores.Devices.Create(ctx, d)
 }
 
@@ -128,8 +133,8 @@ func (r *Registry) Delete(ctx context.Context, dev iot.DeviceRef) error {
 // and _ ("RegisterDevice", Nickname).
 func ValidNickname(s string) bool { return iotText(s, 4, 64) }
 
-// newSecret makes a DeviceSecret: 32 hex digits.
-func newSecret() iot.Secret {
+// NewSecret makes a DeviceSecret: 32 hex digits.
+func NewSecret() iot.Secret {
 	var b [16]byte
 	rand.Read(b[:])
 	return iot.Secret(hex.EncodeToString(b[:]))

@@ -20,7 +20,8 @@ func (d devices) Create(ctx context.Context, dev *store.Device) error {
 	if _, ok := d.s.devices[dev.Ref]; ok {
 		return iot.Errorf(iot.AlreadyExists, "device %s exists", dev.Ref)
 	}
-	d.s.devices[dev.Ref] = *dev
+	dev.Credentials.Serial = max(dev.Credentials.Serial, 1)
+	d.s.devices[dev.Ref] = *dev.Clone()
 	return nil
 }
 
@@ -34,7 +35,7 @@ func (d devices) Get(ctx context.Context, ref iot.DeviceRef) (*store.Device, err
 	if !ok {
 		return nil, iot.Errorf(iot.DeviceNotFound, "no device %s", ref)
 	}
-	return &dev, nil
+	return dev.Clone(), nil
 }
 
 func (d devices) GetMany(ctx context.Context, refs []iot.DeviceRef) ([]*store.Device, error) {
@@ -46,7 +47,7 @@ func (d devices) GetMany(ctx context.Context, refs []iot.DeviceRef) ([]*store.De
 	list := make([]*store.Device, len(refs))
 	for i, ref := range refs {
 		if dev, ok := d.s.devices[ref]; ok {
-			list[i] = &dev
+			list[i] = dev.Clone()
 		}
 	}
 	return list, nil
@@ -78,7 +79,7 @@ func (d devices) List(ctx context.Context, key iot.ProductKey, offset, limit int
 	var list []*store.Device
 	for ref, dev := range d.s.devices {
 		if ref.ProductKey == key {
-			list = append(list, &dev)
+			list = append(list, dev.Clone())
 		}
 	}
 	slices.SortFunc(list, func(a, b *store.Device) int {
@@ -129,6 +130,26 @@ func (d devices) SetNickname(ctx context.Context, ref iot.DeviceRef, nickname st
 	}
 	dev.Nickname, dev.UpdatedAt = nickname, at
 	d.s.devices[ref] = dev
+	return nil
+}
+
+func (d devices) SetCredentials(ctx context.Context, dev *store.Device) error {
+	end, err := d.s.begin(ctx, "devices.set_credentials", dev.Ref)
+	if err != nil {
+		return err
+	}
+	defer end()
+	old, ok := d.s.devices[dev.Ref]
+	if !ok {
+		return iot.Errorf(iot.DeviceNotFound, "no device %s", dev.Ref)
+	}
+	if old.Credentials.Revision != dev.Credentials.Revision {
+		return iot.Errorf(iot.Conflict, "the credentials of device %s were changed meanwhile", dev.Ref)
+	}
+	dev.Credentials.Revision++
+	next := dev.Clone()
+	old.Secret, old.Credentials, old.UpdatedAt = next.Secret, next.Credentials, next.UpdatedAt
+	d.s.devices[dev.Ref] = old
 	return nil
 }
 
