@@ -29,7 +29,7 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 		}
 	}
 	for _, history := range []tablestore.RangeRowQueryCriteria{
-		historyRange(ref, nil), eventRange(ref, nil), networkRange(ref, math.MinInt64, math.MaxInt64, maxWriteRows), queueRange(ref, 0),
+		historyRange(ref, nil), eventRange(ref, nil), callRange(ref, nil), networkRange(ref, math.MinInt64, math.MaxInt64, maxWriteRows), queueRange(ref, 0),
 	} {
 		if err := d.dropHistory(ctx, history); err != nil {
 			return err

@@ -25,3 +25,17 @@ func (n nodes) Get(ctx context.Context, id string) (*Node, error) {
 	}
 	return &Node{ID: id, URL: row.str("url"), Until: row.int("until"), Sessions: int(row.int("sessions"))}, nil
 }
+
+func (n nodes) List(ctx context.Context) ([]*Node, error) {
+	start, end := new(tablestore.PrimaryKey), new(tablestore.PrimaryKey)
+	start.AddPrimaryKeyColumnWithMinValue("node")
+	end.AddPrimaryKeyColumnWithMaxValue("node")
+	var list []*Node
+	err := n.client.scan(ctx, tablestore.RangeRowQueryCriteria{TableName: tableNode, StartPrimaryKey: start, EndPrimaryKey: end}, func(row *tablestore.Row) bool {
+		c := newCells(row.Columns)
+		id, _ := row.PrimaryKey.PrimaryKeys[0].Value.(string)
+		list = append(list, &Node{ID: id, URL: c.str("url"), Until: c.int("until"), Sessions: int(c.int("sessions"))})
+		return true
+	})
+	return list, err
+}

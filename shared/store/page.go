@@ -33,3 +33,8 @@ func ValuePage(limit int) Page[Value] {
 func EventPage(limit int) Page[Event] {
 	return Page[Event]{Limit: limit, Time: func(e *Event) int64 { return e.Time }}
 }
+
+// CallPage is a page of Calls.List.
+func CallPage(limit int) Page[Call] {
+	return Page[Call]{Limit: limit, Time: func(c *Call) int64 { return c.Time }}
+}

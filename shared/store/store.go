@@ -160,6 +160,7 @@ type Node struct {
 type Nodes interface {
 	Renew(ctx context.Context, n Node) error
 	Get(ctx context.Context, id string) (*Node, error) // nil without an error if unknown
+	List(ctx context.Context) ([]*Node, error)         // of the last 30 days, whether their leases last or not; by id
 }
 
 // A Post is the properties that one message of one device carried, already validated.

@@ -164,6 +164,7 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	delete(d.s.latest, ref)
 	delete(d.s.history, ref)
 	delete(d.s.events, ref)
+	delete(d.s.calls, ref)
 	delete(d.s.desired, ref)
 	delete(d.s.shadows, ref)
 	delete(d.s.infos, ref)

@@ -5,6 +5,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -28,6 +29,7 @@ type Store struct {
 	latest       map[iot.DeviceRef]map[string]store.Value
 	history      map[iot.DeviceRef]map[point]store.Value
 	events       map[iot.DeviceRef]map[eventPlace]store.Event
+	calls        map[iot.DeviceRef]map[callPlace]store.Call
 	desired      map[iot.DeviceRef]desiredRow
 	deadLetters  []store.DeadLetter
 	applications map[int64]store.Application
@@ -57,6 +59,7 @@ func New() *Store {
 		latest:       make(map[iot.DeviceRef]map[string]store.Value),
 		history:      make(map[iot.DeviceRef]map[point]store.Value),
 		events:       make(map[iot.DeviceRef]map[eventPlace]store.Event),
+		calls:        make(map[iot.DeviceRef]map[callPlace]store.Call),
 		desired:      make(map[iot.DeviceRef]desiredRow),
 		applications: make(map[int64]store.Application),
 		scripts:      newScriptTables(),
@@ -200,4 +203,18 @@ func (a applications) Get(ctx context.Context, id int64) (*store.Application, er
 func copyApplication(a store.Application) store.Application {
 	a.Names, a.Invalid = slices.Clone(a.Names), slices.Clone(a.Invalid)
 	return a
+}
+
+func (n nodes) List(ctx context.Context) ([]*store.Node, error) {
+	end, err := n.s.begin(ctx, "nodes.list", iot.DeviceRef{})
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	var list []*store.Node
+	for _, id := range slices.Sorted(maps.Keys(n.s.nodes)) {
+		node := n.s.nodes[id]
+		list = append(list, &node)
+	}
+	return list, nil
 }

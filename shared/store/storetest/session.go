@@ -150,6 +150,12 @@ func testNodes(t *testing.T, s Stores) {
 	got, err := n.Get(ctx, "n1")
 	must(t, err)
 	equal(t, *got, want, "Get")
+	must(t, n.Renew(ctx, store.Node{ID: "n0", URL: "http://b:1", Until: 30}))
+	list, err := n.List(ctx)
+	must(t, err)
+	if len(list) != 2 || list[0].ID != "n0" || *list[1] != want {
+		t.Errorf("List: %+v", list)
+	}
 }
 
 func testDeadLetters(t *testing.T, s Stores) {

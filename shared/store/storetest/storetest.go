@@ -19,6 +19,7 @@ type Stores interface {
 	Nodes() store.Nodes
 	Properties() store.Properties
 	Events() store.Events
+	Calls() store.Calls
 	DesiredProperties() store.DesiredProperties
 	OfflineMessages() store.OfflineMessages
 	DeadLetters() store.DeadLetters
@@ -68,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"history_only", testHistoryOnly},
 		{"history_pages", testHistoryPages},
 		{"events", testEvents},
+		{"calls", testCalls},
 		{"event_volume", testEventVolume},
 		{"desired", testDesired},
 		{"persistent_sessions", testPersistentSessions},
