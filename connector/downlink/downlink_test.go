@@ -75,7 +75,7 @@ func start(t *testing.T) *node {
 
 func (n *node) device(name string, ext bool) (*session.Session, *conn) {
 	c := &conn{received: make(chan string, 8)}
-	g := &device.Grant{ProductKey: "pk1", DeviceName: iot.DeviceName(name), Epoch: 4, ExtRRPC: ext, Topics: device.DefaultTopics()}
+	g := &device.Grant{ProductKey: "pk1", DeviceName: iot.DeviceName(name), Epoch: 4, ExtRRPC: ext, Topics: device.NewClasses(device.DefaultTopics())}
 	s := session.New(g, c, "", time.Now())
 	n.registry.Put(s)
 	return s, c

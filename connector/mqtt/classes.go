@@ -11,22 +11,55 @@ import (
 // maxClasses bounds the products whose topic classes are shared.
 const maxClasses = 10_000
 
-// classes lets all sessions of a product share its topic classes: each grant comes with a copy of its own.
+// classes lets all sessions of a product share its topic classes, so that a change reaches them all. Each grant comes with a copy of
+// its own.
 type classes struct {
 	mu        sync.Mutex
-	byProduct map[iot.ProductKey][]device.TopicClass
+	byProduct map[iot.ProductKey]*shared
 }
 
-// share gives the grant's classes, as an earlier grant of the product had them if nothing has changed. Nobody writes to them.
-func (c *classes) share(g *device.Grant) []device.TopicClass {
+type shared struct {
+	classes  *device.Classes
+	revision int64
+}
+
+// share gives the classes that the sessions of the grant's product have, which become those of the grant if it is newer. Sessions of
+// products that were forgotten because there were too many keep what they have until they log in again.
+func (c *classes) share(g *device.Grant) *device.Classes {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known := c.byProduct[g.ProductKey]; slices.Equal(known, g.Topics) {
-		return known
+	known := c.byProduct[g.ProductKey]
+	if known == nil {
+		if c.byProduct == nil || len(c.byProduct) >= maxClasses {
+			c.byProduct = make(map[iot.ProductKey]*shared)
+		}
+		known = &shared{device.NewClasses(g.Topics.List()), g.TopicsAt}
+		c.byProduct[g.ProductKey] = known
 	}
-	if c.byProduct == nil || len(c.byProduct) >= maxClasses {
-		c.byProduct = make(map[iot.ProductKey][]device.TopicClass)
+	known.set(g.TopicsAt, g.Topics.List())
+	return known.classes
+}
+
+// change sets a product's classes for all its sessions.
+func (c *classes) change(pk iot.ProductKey, revision int64, list []device.TopicClass) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.byProduct[pk]; known != nil {
+		known.set(revision, list)
 	}
-	c.byProduct[g.ProductKey] = g.Topics
-	return g.Topics
+}
+
+func (s *shared) set(revision int64, list []device.TopicClass) {
+	if revision < s.revision {
+		return
+	}
+	s.revision = revision
+	if !slices.Equal(s.classes.List(), list) {
+		s.classes.Set(list)
+	}
+}
+
+// ChangeClasses sets the topic classes of a product for all its sessions here, unless they know a newer revision of the product.
+func (s *Server) ChangeClasses(pk iot.ProductKey, revision int64, list []device.TopicClass) {
+	s.classes.change(pk, revision, list)
 }

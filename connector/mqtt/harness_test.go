@@ -131,7 +131,7 @@ func (f *fakeCloud) auth(r record.Record) record.Result {
 	g := device.Grant{
 		ProductKey: ref.ProductKey, DeviceName: ref.DeviceName, IotID: "iot-" + iot.IotID(ref.DeviceName), Epoch: f.epoch.Add(1), DataFormat: 1,
 		ExtRRPC: id.Ext&sign.ExtRRPC != 0, ExpiresAt: time.Now().Add(time.Hour).UnixMilli(),
-		Topics: append(device.DefaultTopics(), device.TopicClass{Filter: "user/both", Publish: true, Subscribe: true}),
+		Topics: device.NewClasses(append(device.DefaultTopics(), device.TopicClass{Filter: "user/both", Publish: true, Subscribe: true})),
 	}
 	if edit != nil {
 		edit(&g)

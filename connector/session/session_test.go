@@ -41,7 +41,7 @@ func (c *conn) End(cause refusal.Cause, _ string) {
 }
 
 func grant(epoch int64) *device.Grant {
-	return &device.Grant{ProductKey: "pk1", DeviceName: "dn01", Epoch: epoch, Topics: device.DefaultTopics()}
+	return &device.Grant{ProductKey: "pk1", DeviceName: "dn01", Epoch: epoch, Topics: device.NewClasses(device.DefaultTopics())}
 }
 
 func TestRegistryKeepsTheNewest(t *testing.T) {

@@ -25,9 +25,10 @@ type filter struct {
 
 // delivery is what was found out about a topic.
 type delivery struct {
-	topic string
-	qos   byte
-	state downlink.State
+	topic   string
+	qos     byte
+	state   downlink.State
+	classes *[]device.TopicClass // with which it was found out
 }
 
 // Subscribe adds a filter and gives the QoS that is granted, at most 1. The error is a *refusal.Error.
@@ -140,9 +141,9 @@ func (s *Session) Unsubscribe(text string) bool {
 func (s *Session) Delivery(name string) (qos byte, state downlink.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last.topic != name || name == "" {
+	if classes := s.Grant.Topics.Version(); s.last.topic != name || name == "" || s.last.classes != classes {
 		qos, state := s.decide(name)
-		s.last = delivery{name, qos, state}
+		s.last = delivery{name, qos, state, classes}
 	}
 	return s.last.qos, s.last.state
 }

@@ -25,7 +25,7 @@ func clock() time.Time { return time.UnixMilli(1_700_000_000_000) }
 func newTestHandler(t testing.TB, logTo *bytes.Buffer) (*handler, *memory.Store) {
 	t.Helper()
 	s := memory.New()
-	if err := s.Products().Create(t.Context(), &store.Product{Key: "a1B2c3D4e5F", DataFormat: 1, Topics: device.DefaultTopics()}); err != nil {
+	if err := s.Products().Create(t.Context(), &store.Product{Key: "a1B2c3D4e5F", DataFormat: 1, Topics: store.DefaultTopics("a1")}); err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range []iot.DeviceName{"lamp-001", "lamp-off"} {

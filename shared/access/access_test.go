@@ -30,7 +30,7 @@ func clock() time.Time { return now }
 func newStore(t testing.TB) *memory.Store {
 	t.Helper()
 	s := memory.New()
-	must(t, s.Products().Create(t.Context(), &store.Product{Key: pk, NodeType: 1, DataFormat: 1, Topics: device.DefaultTopics()}))
+	must(t, s.Products().Create(t.Context(), &store.Product{Key: pk, NodeType: 1, DataFormat: 1, Topics: store.DefaultTopics("a1")}))
 	for name, disabled := range map[iot.DeviceName]bool{dn: false, "lamp-off": true} {
 		must(t, s.Devices().Create(t.Context(), &store.Device{
 			Ref: iot.DeviceRef{ProductKey: pk, DeviceName: name}, IotID: iot.IotID("iot-" + name), Secret: secret, Disabled: disabled,
@@ -82,7 +82,7 @@ func TestGrant(t *testing.T) {
 			t.Errorf("vector %d: epoch %d after %d", i, g.Epoch, epoch)
 		}
 		epoch = g.Epoch
-		if g.ProductKey != pk || g.DeviceName != dn || g.IotID != "iot-"+dn || g.NodeType != 1 || g.DataFormat != 1 || len(g.Topics) != 3 ||
+		if g.ProductKey != pk || g.DeviceName != dn || g.IotID != "iot-"+dn || g.NodeType != 1 || g.DataFormat != 1 || len(g.Topics.List()) != 3 ||
 			g.ExtRRPC != (i != 1) || g.ExpiresAt != now.Add(24*time.Hour).UnixMilli() || g.Previous != nil {
 			t.Errorf("vector %d: %+v", i, *g)
 		}

@@ -31,7 +31,7 @@ func NewGranter(nodes store.Nodes, grantFor time.Duration, now func() time.Time)
 func (g *Granter) Grant(ctx context.Context, p *store.CachedProduct, d *store.Device, session *store.Session) *device.Grant {
 	return &device.Grant{
 		ProductKey: d.Ref.ProductKey, DeviceName: d.Ref.DeviceName, IotID: d.IotID, Epoch: session.Epoch,
-		NodeType: p.NodeType, DataFormat: p.DataFormat, ExtRRPC: session.ExtRRPC, Topics: p.Topics,
+		NodeType: p.NodeType, DataFormat: p.DataFormat, ExtRRPC: session.ExtRRPC, Topics: device.NewClasses(p.Classes), TopicsAt: p.Revision,
 		Subscribed: session.Subscribed, Muted: session.Muted,
 		ExpiresAt: g.now().Add(g.grantFor).UnixMilli(), Previous: g.previous(ctx, session),
 	}

@@ -53,7 +53,8 @@ type Grant struct {
 	NodeType   int            `json:"nodeType"`             // 0 device, 1 gateway
 	DataFormat int            `json:"dataFormat"`           // 0 raw, 1 Alink JSON
 	ExtRRPC    bool           `json:"extRrpc"`              // clientId parameter ext, bit 0: synchronous calls come on /ext/rrpc/…
-	Topics     []TopicClass   `json:"topics"`               // custom topic classes of the product
+	Topics     *Classes       `json:"topics"`               // custom topic classes of the product
+	TopicsAt   int64          `json:"topicsAt,omitempty"`   // revision of the product that has them; the greater one holds
 	Subscribed []Subscription `json:"subscribed,omitempty"` // what the device subscribed in earlier sessions
 	Muted      []string       `json:"muted,omitempty"`      // filters that it unsubscribed although they are automatic
 	ExpiresAt  int64          `json:"expiresAt"`            // Unix milliseconds; the connector ends the connection then
@@ -71,22 +72,6 @@ type Grant struct {
 // Ref addresses the device.
 func (g *Grant) Ref() iot.DeviceRef {
 	return iot.DeviceRef{ProductKey: g.ProductKey, DeviceName: g.DeviceName}
-}
-
-// A TopicClass is one custom topic category of a product.
-type TopicClass struct {
-	Filter    string `json:"filter"`    // part after /{pk}/{dn}/: user/update; + and # allowed if Subscribe
-	Publish   bool   `json:"publish"`   // the device may publish
-	Subscribe bool   `json:"subscribe"` // the device may subscribe
-}
-
-// DefaultTopics are the categories that every new product gets.
-func DefaultTopics() []TopicClass {
-	return []TopicClass{
-		{Filter: "user/update", Publish: true},
-		{Filter: "user/update/error", Publish: true},
-		{Filter: "user/get", Subscribe: true},
-	}
 }
 
 // An Owner is a connector that holds, or held, a device's session.

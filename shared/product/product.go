@@ -10,7 +10,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/store"
 )
@@ -79,10 +78,11 @@ func (s *Service) Create(ctx context.Context, c Creation) (*store.Product, error
 		return nil, iot.Errorf(iot.AlreadyExists, "there is a product with this name")
 	}
 	at := s.now().UnixMilli()
+	key := newKey()
 	p := &store.Product{
-		Key: newKey(), Name: c.Name, Secret: iot.Secret(randomAlphanumerics(16)), Senior: c.Senior, NodeType: c.NodeType,
+		Key: key, Name: c.Name, Secret: iot.Secret(randomAlphanumerics(16)), Senior: c.Senior, NodeType: c.NodeType,
 		DataFormat: c.DataFormat, AuthType: c.AuthType, CategoryKey: c.CategoryKey, Description: c.Description, NetType: c.NetType,
-		ProtocolType: c.ProtocolType, ValidateType: c.ValidateType, Status: StatusDevelopment, DynamicRegister: true, Topics: device.DefaultTopics(),
+		ProtocolType: c.ProtocolType, ValidateType: c.ValidateType, Status: StatusDevelopment, DynamicRegister: true, Topics: store.DefaultTopics(key),
 		CreatedAt: at, UpdatedAt: at,
 	}
 	if c.Senior && c.Publish {

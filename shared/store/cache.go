@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/tsl"
 )
@@ -102,6 +103,7 @@ func (c *cache[V]) makeRoom(now time.Time) {
 // would fill memory. It is shared: nobody changes it.
 type CachedProduct struct {
 	Product // Draft and Models are nil
+	Classes []device.TopicClass // of Topics
 	// Thing is the model; nil if none is published, and ThingErr is set if it could not be read.
 	Thing    *tsl.Model
 	ThingErr error
@@ -142,7 +144,7 @@ func loadProduct(ctx context.Context, products Products, key iot.ProductKey, old
 		return nil, err
 	}
 	next := &CachedProduct{Product: *p}
-	next.Draft, next.Models = nil, nil
+	next.Draft, next.Models, next.Classes = nil, nil, Classes(p.Topics)
 	switch {
 	case old != nil && old.Revision == p.Revision && old.CreatedAt == p.CreatedAt:
 		next.Thing, next.ThingErr = old.Thing, old.ThingErr

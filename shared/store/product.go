@@ -7,7 +7,6 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
-	"relink/shared/device"
 	"relink/shared/iot"
 )
 
@@ -180,6 +179,11 @@ func (p products) read(key iot.ProductKey, row cells) (*Product, error) {
 	if err := readJSON(row.str("topics"), &product.Topics); err != nil {
 		return nil, fmt.Errorf("topics of product %s: %w", key, err)
 	}
+	for i := range product.Topics {
+		if t := &product.Topics[i]; t.ID == 0 { // of a release that had no ids
+			t.ID = TopicID(product.Key, t.Filter)
+		}
+	}
 	if draft := row.str("draft"); draft != "" {
 		product.Draft = json.RawMessage(draft)
 	}
@@ -195,7 +199,7 @@ func (p products) read(key iot.ProductKey, row cells) (*Product, error) {
 		product.Models = append(product.Models, m)
 	}
 	if product.Topics == nil {
-		product.Topics = []device.TopicClass{}
+		product.Topics = []Topic{}
 	}
 	return product, nil
 }

@@ -27,8 +27,9 @@ func MayPublish(g *device.Grant, u Uplink) error {
 	case u.Family != Custom:
 		return nil
 	}
-	for i := range g.Topics {
-		if c := &g.Topics[i]; c.Publish && Match(c.Filter, u.Name) {
+	classes := g.Topics.List()
+	for i := range classes {
+		if c := &classes[i]; c.Publish && Match(c.Filter, u.Name) {
 			return nil
 		}
 	}
@@ -78,8 +79,9 @@ func MaySubscribe(g *device.Grant, filter string) (ok bool) {
 	if !ok || tail == "" {
 		return false
 	}
-	for i := range g.Topics {
-		if c := &g.Topics[i]; c.Subscribe && Overlap(c.Filter, tail) {
+	classes := g.Topics.List()
+	for i := range classes {
+		if c := &classes[i]; c.Subscribe && Overlap(c.Filter, tail) {
 			return true
 		}
 	}
@@ -161,12 +163,16 @@ func receives(g *device.Grant, topic string) (ok, automatic bool) {
 		if !owns(g, u.Device) {
 			return false, false
 		}
-		for i := range g.Topics {
-			if c := &g.Topics[i]; c.Subscribe && Match(c.Filter, u.Name) {
-				return true, false
+		found := false
+		for i, classes := 0, g.Topics.List(); i < len(classes); i++ {
+			if c := &classes[i]; c.Subscribe && Match(c.Filter, u.Name) {
+				if c.Automatic {
+					return true, true
+				}
+				found = true
 			}
 		}
-		return false, false
+		return found, false
 	case UnknownSystem:
 		return owns(g, u.Device), false
 	}

@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,8 +13,9 @@ import (
 var lamp = iot.DeviceRef{ProductKey: "a1GoldenPk1", DeviceName: "thermo-01"}
 
 func grant() *device.Grant {
-	return &device.Grant{ProductKey: lamp.ProductKey, DeviceName: lamp.DeviceName, Topics: append(device.DefaultTopics(),
-		device.TopicClass{Filter: "user/cmd/+", Subscribe: true, Publish: true}, device.TopicClass{Filter: "get", Subscribe: true})}
+	return &device.Grant{ProductKey: lamp.ProductKey, DeviceName: lamp.DeviceName, Topics: device.NewClasses(append(device.DefaultTopics(),
+		device.TopicClass{Filter: "user/cmd/+", Subscribe: true, Publish: true}, device.TopicClass{Filter: "get", Subscribe: true},
+		device.TopicClass{Filter: "user/auto", Subscribe: true, Automatic: true}))}
 }
 
 // fill puts names into a line of the table.
@@ -25,7 +27,7 @@ func TestTable(t *testing.T) {
 	t.Parallel()
 	g := grant()
 	g.ExtRRPC = true
-	g.Topics = append(g.Topics, device.TopicClass{Filter: "x/y", Publish: true})
+	g.Topics = device.NewClasses(append(slices.Clone(g.Topics.List()), device.TopicClass{Filter: "x/y", Publish: true}))
 	for _, e := range Table() {
 		topic := fill(e.Topic)
 		u, err := ParseUplink(topic)

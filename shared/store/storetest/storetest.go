@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"testing"
 
-	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/store"
 )
@@ -110,7 +109,7 @@ func newProduct(key iot.ProductKey) *store.Product {
 	return &store.Product{
 		Key: key, Name: "Lamp 灯", Secret: "productsecret016", Senior: true, NodeType: 1, DataFormat: 1, AuthType: "secret", CategoryKey: "Lighting",
 		Description: "d", NetType: "WIFI", ProtocolType: "modbus", ValidateType: 1, Status: "DEVELOPMENT_STATUS", DynamicRegister: true,
-		Topics: device.DefaultTopics(), CreatedAt: 1_700_000_000_000, UpdatedAt: 1_700_000_000_001,
+		Topics: store.DefaultTopics("a1"), CreatedAt: 1_700_000_000_000, UpdatedAt: 1_700_000_000_001,
 	}
 }
 
