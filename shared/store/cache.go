@@ -102,7 +102,7 @@ func (c *cache[V]) makeRoom(now time.Time) {
 // A CachedProduct is a product with its newest published model ready for use, and without the text of models and draft, which
 // would fill memory. It is shared: nobody changes it.
 type CachedProduct struct {
-	Product // Draft and Models are nil
+	Product                     // Draft and Models are nil
 	Classes []device.TopicClass // of Topics
 	// Thing is the model; nil if none is published, and ThingErr is set if it could not be read.
 	Thing    *tsl.Model

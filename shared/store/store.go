@@ -30,7 +30,7 @@ type Product struct {
 	ValidateType    int    // 0 strict, 1 weak, 2 none
 	Status          string // DEVELOPMENT_STATUS, RELEASE_STATUS
 	DynamicRegister bool
-	Topics          []Topic // custom topic categories, at most 50
+	Topics          []Topic         // custom topic categories, at most 50
 	Draft           json.RawMessage // TSL being edited, default module; nil if none
 	Models          []Model         // published, newest last, at most 10
 	CreatedAt       int64

@@ -87,7 +87,7 @@ func newWorld(t *testing.T, limits topology.Limits) *world {
 	for key, p := range map[iot.ProductKey]store.Product{
 		gw.ProductKey: {NodeType: 1, DynamicRegister: true}, lamp.ProductKey: {DynamicRegister: true}, sub01.ProductKey: {DynamicRegister: true}, mute1.ProductKey: {},
 	} {
-		p.Key, p.DataFormat, p.Secret, p.Topics = key, 1, productSecret, device.DefaultTopics()
+		p.Key, p.DataFormat, p.Secret, p.Topics = key, 1, productSecret, store.DefaultTopics("a1")
 		w.must(w.store.Products().Create(t.Context(), &p))
 	}
 	for _, ref := range []iot.DeviceRef{gw, other, lamp, sub01, sub02, off01, mute1} {

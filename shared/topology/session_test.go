@@ -129,7 +129,7 @@ func TestLoginGrant(t *testing.T) {
 	}
 	g := out.Login[0]
 	x := w.session(sub01)
-	if g.Ref() != sub01 || g.IotID != "iot-sub01" || g.Epoch != x.Epoch || g.NodeType != 0 || g.DataFormat != 1 || !g.ExtRRPC || len(g.Topics) != 3 ||
+	if g.Ref() != sub01 || g.IotID != "iot-sub01" || g.Epoch != x.Epoch || g.NodeType != 0 || g.DataFormat != 1 || !g.ExtRRPC || len(g.Topics.List()) != 3 ||
 		g.ExpiresAt != begin+24*3_600_000 || g.Previous == nil || g.Previous.Node != "n2" || g.Previous.URL != "http://n2" {
 		t.Errorf("grant %+v", g)
 	}
