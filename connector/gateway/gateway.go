@@ -27,7 +27,7 @@ type Node struct {
 	Journal    session.Journal
 	Drops      *session.Drops
 	Superseded func(*device.Grant)                                // has Grant.Previous told
-	Share      func(*device.Grant) *device.Classes            // topic classes as other sessions of the product have them
+	Share      func(*device.Grant) *device.Classes                // topic classes as other sessions of the product have them
 	Expiry     func(expiresAt int64, now time.Time) time.Duration // of a grant, in the time of Check
 	Now        func() time.Time
 }

@@ -53,7 +53,9 @@ func TestSubscriptionLimits(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	n.cloud.set(func() {
-		n.cloud.grant = func(g *device.Grant) { g.Topics = device.NewClasses([]device.TopicClass{{Filter: "user/#", Subscribe: true}}) }
+		n.cloud.grant = func(g *device.Grant) {
+			g.Topics = device.NewClasses([]device.TopicClass{{Filter: "user/#", Subscribe: true}})
+		}
 	})
 	w := n.login(t, 4, "lamp-001", "")
 	var custom, system []string
