@@ -74,7 +74,7 @@ func topologyOf(n *node, r record.Record, edit func(*device.Grant)) record.Resul
 		case topic.CombineLogin, topic.CombineBatchLogin:
 			g := device.Grant{
 				ProductKey: d.ProductKey, DeviceName: d.DeviceName, IotID: "iot-" + iot.IotID(d.DeviceName), Epoch: n.cloud.epoch.Add(1), DataFormat: 1,
-				Topics: device.DefaultTopics(), ExpiresAt: time.Now().Add(time.Hour).UnixMilli(),
+				Topics: device.NewClasses(device.DefaultTopics()), ExpiresAt: time.Now().Add(time.Hour).UnixMilli(),
 			}
 			if edit != nil {
 				edit(&g)
