@@ -25,7 +25,7 @@ func newTestHandler(t testing.TB) *handler {
 	if err := s.Products().Create(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	return assemble(s, nil, new(sandbox.Pool), slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(1_700_000_000_000) })
+	return assemble(s, new(sandbox.Pool), slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(1_700_000_000_000) })
 }
 
 func TestEvents(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return assemble(p.Store, nil, new(sandbox.Pool), p.Log, nil), nil
+	return assemble(p.Store, new(sandbox.Pool), p.Log, nil), nil
 }
 
 // stores is where everything is that a post needs.
@@ -29,11 +29,11 @@ type stores interface {
 	script.Stores
 }
 
-func assemble(s stores, gateways property.Gateways, scripts *sandbox.Pool, log *slog.Logger, now func() time.Time) *handler {
+func assemble(s stores, scripts *sandbox.Pool, log *slog.Logger, now func() time.Time) *handler {
 	return &handler{
 		scripts: script.New(s, scripts, log, now),
 		posts: posts{
-			properties: property.New(s, gateways, log, now),
+			properties: property.New(s, log, now),
 			events:     &exchange.Desk{Families: event.New(s, log, now).Families(), Log: log},
 		},
 	}

@@ -38,7 +38,7 @@ func rawHandler(t *testing.T, typ, source string) (*memory.Store, *handler) {
 	}
 	pool := &sandbox.Pool{Size: 1}
 	t.Cleanup(pool.Close)
-	return s, assemble(s, nil, pool, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(1_700_000_000_000) })
+	return s, assemble(s, pool, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(1_700_000_000_000) })
 }
 
 func golden(t *testing.T) string {

@@ -1,7 +1,6 @@
 package property_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,17 +14,6 @@ import (
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
-
-// gateways knows gateways by sub-device.
-type gateways map[iot.DeviceRef]iot.DeviceRef
-
-func (g gateways) GatewaysOf(_ context.Context, subs []iot.DeviceRef) ([]iot.DeviceRef, error) {
-	list := make([]iot.DeviceRef, len(subs))
-	for i, sub := range subs {
-		list[i] = g[sub]
-	}
-	return list, nil
-}
 
 var (
 	thermo  = iot.DeviceRef{ProductKey: "a1GoldenPk1", DeviceName: "thermo-01"}
@@ -65,7 +53,12 @@ func newGolden(t testing.TB, mode int) (*memory.Store, *property.Service) {
 			t.Fatal(err)
 		}
 	}
-	return s, property.New(s, gateways{sub: gateway, locked: gateway}, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(goldenTime) })
+	for _, err := range s.Topology().Add(t.Context(), gateway, []iot.DeviceRef{sub, locked}, 1) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s, property.New(s, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(goldenTime) })
 }
 
 func message(ref iot.DeviceRef, name, id, payload string) record.Record {
@@ -142,7 +135,7 @@ func TestMany(t *testing.T) {
 		{"G-08", gateway, "event/property/pack/post", `{"id":"8","version":"1.0","params":{"properties":{"uptime":{"value":7,"time":1767225600000}},"events":{},"subDevices":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"sub-01"},"properties":{"hum":{"value":55,"time":1767225600000}},"events":{}}]},"method":"thing.event.property.pack.post"}`,
 			200, "", fmt.Sprintf(ok, "{}", "8", "pack"), sub, `hum@0=55 | hum@0=55 |`},
 		{"pack_no_relation", gateway, "event/property/pack/post", `{"id":"8","version":"1.0","params":{"properties":{"uptime":{"value":7}},"subDevices":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"free-01"},"properties":{"hum":{"value":55}}}]}}`,
-			6401, "sub_device_not_in_topology", `{"code":6401,"data":{},"id":"8","message":"topo relation not exist","method":"thing.event.property.pack.post","version":"1.0"}`, gateway, `| |`},
+			6401, "topology_missing", `{"code":6401,"data":{},"id":"8","message":"topo relation not exist","method":"thing.event.property.pack.post","version":"1.0"}`, gateway, `| |`},
 		{"pack_no_device", gateway, "event/property/pack/post", `{"id":"8","params":{"subDevices":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"none-01"},"properties":{"hum":{"value":55}}}]}}`, 6100, "device_not_found", "", gateway, `| |`},
 		{"pack_disabled", gateway, "event/property/pack/post", `{"id":"8","params":{"subDevices":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"locked-01"},"properties":{"hum":{"value":55}}}]}}`, 6204, "device_disabled", "", locked, `| |`},
 		{"pack_weak", gateway, "event/property/pack/post", `{"id":"8","params":{"properties":{"uptime":{"value":1}},"subDevices":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"sub-01"},"properties":{"hum":{"value":"x"}},"events":{"wet":{"value":{}}}}]}}`,
@@ -163,7 +156,7 @@ func TestMany(t *testing.T) {
 			200, "", fmt.Sprintf(ok, "{}", "9", "history"), thermo, `| temp@774399999=1 |`},
 		{"history_of_sub_device", gateway, "event/property/history/post", `{"id":9,"params":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"sub-01"},"properties":[{"hum":{"value":1,"time":1767225599999}}]}]}`,
 			200, "", fmt.Sprintf(ok, "{}", "9", "history"), sub, `| hum@-1=1 |`},
-		{"history_of_stranger", gateway, "event/property/history/post", `{"id":9,"params":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"free-01"},"properties":[{"hum":{"value":1,"time":1}}]}]}`, 6401, "sub_device_not_in_topology", "", free, `| |`},
+		{"history_of_stranger", gateway, "event/property/history/post", `{"id":9,"params":[{"identity":{"productKey":"a1SubDevPk1","deviceName":"free-01"},"properties":[{"hum":{"value":1,"time":1}}]}]}`, 6401, "topology_missing", "", free, `| |`},
 		{"history_object", thermo, "event/property/history/post", `{"id":9,"params":{"properties":[]}}`, 460, "params_malformed", "", thermo, `| |`},
 		{"history_nothing", thermo, "event/property/history/post", `{"id":9,"params":[]}`, 460, "params_missing", "", thermo, `| |`},
 		{"silent", thermo, "event/property/batch/post", `{"id":"7","params":{"properties":{"temp":[1]}},"sys":{"ack":0}}`, 200, "", "-", thermo, `temp@0=1 | temp@0=1 |`},

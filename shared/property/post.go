@@ -25,7 +25,7 @@ type Service struct {
 	properties store.Properties
 	events     store.Events
 	devices    store.Devices
-	gateways   Gateways
+	topology   store.Topology
 	desk       *exchange.Desk // for what is no post
 	log        *slog.Logger
 }
@@ -37,13 +37,14 @@ type Stores interface {
 	Properties() store.Properties
 	Events() store.Events
 	DesiredProperties() store.DesiredProperties
+	Topology() store.Topology
 }
 
-// New makes a service. Without gateways no device has sub-devices. now is the clock of its product cache, time.Now if nil.
-func New(s Stores, gateways Gateways, log *slog.Logger, now func() time.Time) *Service {
+// New makes a service. now is the clock of its product cache, time.Now if nil.
+func New(s Stores, log *slog.Logger, now func() time.Time) *Service {
 	return &Service{
 		products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), events: s.Events(), devices: s.Devices(),
-		gateways: gateways, log: log,
+		topology: s.Topology(), log: log,
 		desk: &exchange.Desk{Families: desired.New(s.DesiredProperties()).Families(), Log: log},
 	}
 }

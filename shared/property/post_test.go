@@ -48,7 +48,7 @@ func newStore(t testing.TB) *memory.Store {
 }
 
 func service(s *memory.Store) *property.Service {
-	return property.New(s, gateways(nil), slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(arrival) })
+	return property.New(s, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(arrival) })
 }
 
 func post(pk iot.ProductKey, id, payload string) record.Record {
@@ -224,7 +224,7 @@ type discard struct{ store.Properties }
 func (discard) Post(_ context.Context, posts []store.Post) []error { return make([]error, len(posts)) }
 
 func BenchmarkPost(b *testing.B) {
-	p := property.New(nowhere{newStore(b)}, nil, slog.New(slog.DiscardHandler), nil)
+	p := property.New(nowhere{newStore(b)}, slog.New(slog.DiscardHandler), nil)
 	records := make([]record.Record, 200)
 	for i := range records {
 		records[i] = post("weak", fmt.Sprint("1234567890", i), `{"id":"123","version":"1.0","params":{"temperature":25.5,"count":7,"power":1,"label":"lamp in the hall"},"method":"thing.event.property.post"}`)

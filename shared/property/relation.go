@@ -10,12 +10,6 @@ import (
 	"relink/shared/topic"
 )
 
-// Gateways knows to which gateway a sub-device belongs.
-type Gateways interface {
-	// GatewaysOf answers the gateway of each device, the zero DeviceRef where there is none.
-	GatewaysOf(ctx context.Context, subs []iot.DeviceRef) ([]iot.DeviceRef, error)
-}
-
 // relations is what a batch has to know of the sub-devices that its messages name: read once, for all of them.
 type relations struct {
 	of  map[iot.DeviceRef]relation
@@ -29,7 +23,7 @@ type relation struct {
 }
 
 var (
-	errNoRelation = &alink.Error{Code: alink.CodeNotInTopology, Cause: refusal.NotInTopology, Message: "topo relation not exist", Kind: iot.NotPermitted}
+	errNoRelation = &alink.Error{Code: alink.CodeNotInTopology, Cause: refusal.TopologyMissing, Message: "topo relation not exist", Kind: iot.NotPermitted}
 	errDisabled   = &alink.Error{Code: alink.CodeDeviceDisabled, Cause: refusal.DeviceDisabled, Message: "device disabled", Kind: iot.DeviceDisabled}
 )
 
@@ -70,11 +64,7 @@ func (s *Service) relate(ctx context.Context, b *batch) {
 	if len(subs) == 0 {
 		return
 	}
-	gateways := make([]iot.DeviceRef, len(subs))
-	var err error
-	if s.gateways != nil {
-		gateways, err = s.gateways.GatewaysOf(ctx, subs)
-	}
+	links, err := s.topology.Links(ctx, subs)
 	if err != nil {
 		b.relations.err = err
 		return
@@ -85,7 +75,10 @@ func (s *Service) relate(ctx context.Context, b *batch) {
 		return
 	}
 	for i, sub := range subs {
-		r := relation{gateway: gateways[i], exists: devices[i] != nil}
+		r := relation{exists: devices[i] != nil}
+		if links[i] != nil {
+			r.gateway = links[i].Gateway
+		}
 		r.disabled = r.exists && devices[i].Disabled
 		b.relations.of[sub] = r
 	}

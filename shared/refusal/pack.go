@@ -4,7 +4,6 @@ package refusal
 const (
 	TooManyEvents     Cause = "too_many_events"
 	TooManySubDevices Cause = "too_many_sub_devices"
-	NotInTopology     Cause = "sub_device_not_in_topology"
 	TooManyDesired    Cause = "too_many_desired"
 )
 
@@ -13,8 +12,6 @@ var packs = []Explanation{
 		"Split the pack into several messages."},
 	{TooManySubDevices, "A pack post carries more than 20 sub-devices; nothing was stored (code 6357).",
 		"Split the pack into several messages."},
-	{NotInTopology, "A gateway posted for a device that is not one of its sub-devices; nothing of the message was stored (code 6401).",
-		"Add the sub-device to the gateway's topology first, or correct the identity in the message."},
 	{TooManyDesired, "The device asked for, or wants to delete, more than 200 desired values at once (code 6104).",
 		"Split the request into several."},
 }

@@ -77,7 +77,7 @@ var table = []Entry{
 	{thing + "event/{id}/post", Up, EventPost, "", Suffix, false, "event", Done},
 	{thing + "event/property/batch/post", Up, PropertyBatchPost, "thing.event.property.batch.post", Suffix, false, "property", Done},
 	{thing + "event/property/history/post", Up, PropertyHistoryPost, "thing.event.property.history.post", Suffix, false, "property", Done},
-	{thing + "event/property/pack/post", Up, PropertyPackPost, "thing.event.property.pack.post", Suffix, false, "property", NotYet},
+	{thing + "event/property/pack/post", Up, PropertyPackPost, "thing.event.property.pack.post", Suffix, false, "property", Done},
 	{thing + "model/up_raw", Up, UpRaw, "thing.model.up_raw", Suffix, false, "property", Done},
 	{thing + "model/down_raw", Down, DownRaw, "thing.model.down_raw", Suffix, true, "", Done},
 	{thing + "model/down_raw_reply", Up, DownRawReply, "", NoReply, false, "command", Done},
