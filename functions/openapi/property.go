@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"relink/shared/alink"
-	"relink/shared/downlink"
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/product"
 	"relink/shared/store"
-	"relink/shared/topic"
 	"relink/shared/tsl"
 )
 
@@ -44,19 +41,28 @@ func qos(c *openapi.Call) (byte, error) {
 	return byte(q), nil
 }
 
+// itemsOf reads the parameter Items: a JSON object that is not empty.
+func itemsOf(c *openapi.Call) (string, error) {
+	items := c.Params.String("Items")
+	switch {
+	case items == "":
+		return "", openapi.Refusef("iot.device.NullDevicePropertiesString", "Items is empty")
+	case !json.Valid([]byte(items)) || items[0] != '{':
+		return "", openapi.Refusef("iot.device.InvalidFormattedDevicePropertiesString", "Items is not a JSON object")
+	case emptyObject(items):
+		return "", openapi.Refusef("iot.device.NoneDeviceProperties", "Items names no property")
+	}
+	return items, nil
+}
+
 func (a *api) setDeviceProperty(ctx context.Context, c *openapi.Call) (any, error) {
 	q, err := qos(c)
 	if err != nil {
 		return nil, err
 	}
-	items := c.Params.String("Items")
-	switch {
-	case items == "":
-		return nil, openapi.Refusef("iot.device.NullDevicePropertiesString", "Items is empty")
-	case !json.Valid([]byte(items)) || items[0] != '{':
-		return nil, openapi.Refusef("iot.device.InvalidFormattedDevicePropertiesString", "Items is not a JSON object")
-	case emptyObject(items):
-		return nil, openapi.Refusef("iot.device.NoneDeviceProperties", "Items names no property")
+	items, err := itemsOf(c)
+	if err != nil {
+		return nil, err
 	}
 	d, err := a.thing(ctx, c)
 	if err != nil {
@@ -72,10 +78,7 @@ func (a *api) setDeviceProperty(ctx context.Context, c *openapi.Call) (any, erro
 	}
 	id := a.ids.request()
 	c.MessageID = id
-	_, err = publish(ctx, a.commander, &downlink.Publish{
-		ProductKey: d.Ref.ProductKey, DeviceName: d.Ref.DeviceName, MessageID: id, Topic: topic.PropertySetTopic(d.Ref), QoS: q,
-		Payload: alink.AppendRequest(nil, "thing.service.property.set", id, params, alink.VersionService),
-	})
+	_, err = publish(ctx, a.commander, propertySet(d.Ref, id, params, q))
 	if err != nil {
 		return nil, err
 	}

@@ -155,3 +155,63 @@ func (t *Type) appendDown(out, value []byte) []byte {
 	}
 	return append(out, value...)
 }
+
+// CheckedDesired is what an application wants properties to be, checked.
+type CheckedDesired struct {
+	Values []Value // in the caller's order, as devices want them; JSON nil for what is to be cleared
+	Params []byte  // of the property set that says so to the device; nil if everything is to be cleared
+}
+
+// CheckDesired checks what CheckSet checks, except that null clears a property, and that there are at most limit of them.
+func CheckDesired(m *Model, items []byte, mode Mode, limit int) (CheckedDesired, error) {
+	if m == nil && mode != None {
+		return CheckedDesired{}, iot.Errorf(iot.ModelNotFound, "the product has no published thing model")
+	}
+	items, err := object(items)
+	if err != nil {
+		return CheckedDesired{}, err
+	}
+	var c CheckedDesired
+	set := []byte{'{'}
+	for name, value := range alink.Members(items) {
+		if len(c.Values) == limit {
+			return c, tooMany("items", limit)
+		}
+		v := Value{Identifier: string(name), JSON: value}
+		if string(value) == "null" {
+			v.JSON = nil
+			if m != nil && mode != None {
+				switch p, ok := m.Property(v.Identifier); {
+				case !ok:
+					return c, iot.Errorf(iot.NotInModel, "property %s is not in the model", name)
+				case !p.Writable():
+					return c, iot.Errorf(iot.InvalidParams, "property %s cannot be set", name)
+				}
+			}
+		} else {
+			if len(set) > 1 {
+				set = append(set, ',')
+			}
+			set = append(append(alink.AppendString(set, name), ':'), value...)
+		}
+		c.Values = append(c.Values, v)
+	}
+	if len(c.Values) == 0 {
+		return c, iot.Errorf(iot.InvalidParams, "no items")
+	}
+	if len(set) == 1 {
+		return c, nil
+	}
+	if c.Params, err = CheckSet(m, append(set, '}'), mode); err != nil {
+		return c, err
+	}
+	at := 0
+	for _, value := range alink.Members(c.Params) {
+		for c.Values[at].JSON == nil {
+			at++
+		}
+		c.Values[at].JSON = value
+		at++
+	}
+	return c, nil
+}
