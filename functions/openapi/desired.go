@@ -51,9 +51,7 @@ func (a *api) setDeviceDesiredProperty(ctx context.Context, c *openapi.Call) (an
 		return nil, err
 	}
 	var checked tsl.CheckedDesired
-	alinkProduct := false
 	err = a.withModel(ctx, d.Ref.ProductKey, func(p *store.Product, m *tsl.Model) (err error) {
-		alinkProduct = p.DataFormat != 0
 		checked, err = tsl.CheckDesired(m, []byte(items), tsl.Mode(p.ValidateType), desired.MaxSet)
 		return err
 	})
@@ -78,7 +76,7 @@ func (a *api) setDeviceDesiredProperty(ctx context.Context, c *openapi.Call) (an
 	}
 	id := a.ids.request()
 	c.MessageID = id
-	if checked.Params != nil && alinkProduct {
+	if checked.Params != nil {
 		if _, err := publish(ctx, a.commander, propertySet(d.Ref, id, checked.Params, 0)); err != nil && !iot.Is(err, iot.DeviceOffline) {
 			a.log.LogAttrs(ctx, slog.LevelWarn, "desired values not sent; the device has to ask for them", logs.Device(d.Ref), slog.String(logs.FieldMessageID, id), logs.Err(err))
 		}

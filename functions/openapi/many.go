@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
@@ -90,7 +89,7 @@ func (a *api) setDevicesProperty(ctx context.Context, c *openapi.Call) (any, err
 	var params []byte
 	err = a.withModel(ctx, refs[0].ProductKey, func(p *store.Product, m *tsl.Model) error {
 		params, err = tsl.CheckSet(m, []byte(items), tsl.Mode(p.ValidateType))
-		return errors.Join(speaksAlink(p), err)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -132,7 +131,7 @@ func (a *api) invokeThingsService(ctx context.Context, c *openapi.Call) (any, er
 			return iot.Errorf(iot.InvalidParams, "service %s is synchronous; only one device at a time can be asked", service)
 		}
 		params, err = tsl.CheckServiceInput(m, service, []byte(c.Params.String("Args")), mode)
-		return errors.Join(speaksAlink(p), err)
+		return err
 	})
 	if err != nil {
 		return nil, err
