@@ -10,9 +10,11 @@ const (
 	// Slots is how many messages of a gateway's connection may be undecided: more than a device of its own has, because there are so
 	// many behind it.
 	Slots = 1024
-	// share is the part of the free slots that one sub-device may hold: alone it gets 128, the more others hold the less, and a few slow
-	// ones never take the last slot.
+	// share is the part of the free slots that one sub-device may hold: alone it gets 128, the more others hold the less, but always
+	// least. So a hundred slow ones do not take all slots; and if the whole system is slow, the socket is not read for a while, as for
+	// any device, and nothing is dropped of those that send little.
 	share = 8
+	least = 8
 	// patience is how long the reader waits for a sub-device that has its share: a burst passes, one that is slow is found out.
 	patience = 500 * time.Millisecond
 )
@@ -33,7 +35,7 @@ func (g *Gateway) Admit(x *Sub, free func() int, done <-chan struct{}) bool {
 		now := time.Now()
 		g.mu.Lock()
 		a := g.accountOf(x)
-		if a.undecided < max(1, free()/share) {
+		if a.undecided < max(least, free()/share) {
 			if a.undecided == 0 {
 				a.moved = now
 			}
