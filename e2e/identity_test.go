@@ -313,3 +313,62 @@ func TestEveryPort(t *testing.T) {
 		}
 	}
 }
+
+// TestRotation changes a device's secret while it is connected, and its connection stays.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	s := sharedSystem(t)
+	api := s.api(t)
+	pk := newProduct(t, api)
+	old := newDevice(t, api, pk, "rotating-001")
+	broker := "tcp://" + s.env["RELINK_MQTT"]
+	l := connect(t, old, lampOptions(old, broker, nil))
+	var started struct{ DeviceSecret string }
+	if err := json.Unmarshal([]byte(s.relink(t, "device", "rotate", "start", pk, "rotating-001", "-o", "json")), &started); err != nil {
+		t.Fatal(err)
+	}
+	l.post(t, l.sys("thing/event/property/post"), `{"id":"1","version":"1.0","params":{"level":5},"method":"thing.event.property.post"}`)
+	l.Disconnect(0)
+	connect(t, old, lampOptions(old, broker, nil)).Disconnect(0)
+	if text := s.relink(t, "device", "rotate", "status", pk); !strings.Contains(text, "old") || !strings.Contains(text, "1 rotating that have not used the new secret") {
+		t.Errorf("status: %s", text)
+	}
+	renewed := old
+	renewed.DeviceSecret = started.DeviceSecret
+	l = connect(t, renewed, lampOptions(renewed, broker, nil))
+	s.relink(t, "device", "rotate", "finish", pk, "rotating-001")
+	l.post(t, l.sys("thing/event/property/post"), `{"id":"2","version":"1.0","params":{"level":6},"method":"thing.event.property.post"}`)
+	l.Disconnect(0)
+	refusedWith(t, lampOptions(old, broker, nil), 4)
+	connect(t, renewed, lampOptions(renewed, broker, nil)).Disconnect(0)
+	if text := s.relink(t, "device", "rotate", "status", pk, "rotating-001"); !strings.Contains(text, "new") {
+		t.Errorf("status after the end: %s", text)
+	}
+	// What a device does that cannot know better: it signs without the timestamp that it sends.
+	o := lampOptions(renewed, broker, nil)
+	id := pk + ".rotating-001"
+	o.SetPassword(hmacSHA256(renewed.DeviceSecret, "clientId"+id+"deviceNamerotating-001productKey"+pk))
+	refusedWith(t, o, 4)
+	eventually(t, 10*time.Second, "relink why names what was signed wrongly", func() bool {
+		return strings.Contains(s.relink(t, "why", pk, "rotating-001"), "timestamp: the device did not sign it")
+	})
+	// An operator switches registration off, and resets.
+	ps := productSecret(t, api, pk)
+	s.relink(t, "device", "reset", pk, "rotating-001")
+	s.relink(t, "product", "registration", pk, "off")
+	form := urlForm(pk, "rotating-001", ps)
+	eventually(t, 10*time.Second, "the switch takes effect", func() bool {
+		_, body := post(t, s, s.env["RELINK_MQTT"], nil, "/auth/register/device", form)
+		return body == `{"code":6288,"message":"dynamic registration not allowed"}`
+	})
+	s.relink(t, "product", "registration", pk, "on")
+	eventually(t, 10*time.Second, "a device that was reset registers again", func() bool {
+		_, body := post(t, s, s.env["RELINK_MQTT"], nil, "/auth/register/device", form)
+		return strings.HasPrefix(body, `{"code":200,`)
+	})
+}
+
+func urlForm(pk, dn, ps string) url.Values {
+	return url.Values{"productKey": {pk}, "deviceName": {dn}, "random": {"1"}, "signMethod": {"hmacsha256"},
+		"sign": {hmacSHA256(ps, "deviceName"+dn+"productKey"+pk+"random1")}}
+}

@@ -64,6 +64,13 @@ func (a *api) actions() openapi.Table {
 		&openapi.Action{Name: "EnableThing", Limit: 500, Codes: device, Handle: a.enableThing,
 			Special: map[iot.Kind]string{iot.Internal: "iot.device.EnableDeviceFailed"}},
 
+		&openapi.Action{Name: "ResetThing", Limit: 500, Codes: device, Handle: a.resetThing},
+		&openapi.Action{Name: "RelinkRotateDeviceSecret", Limit: 50, Codes: device, Handle: a.rotateDeviceSecret,
+			Special: map[iot.Kind]string{iot.AlreadyExists: openapi.CodeFormat}},
+		&openapi.Action{Name: "RelinkFinishRotation", Limit: 50, Codes: device, Handle: a.finishRotation},
+		&openapi.Action{Name: "RelinkQueryRotations", Limit: 50, Codes: device, Handle: a.queryRotations},
+		&openapi.Action{Name: "RelinkDynamicRegistration", Required: pk, Limit: 50, Codes: product, Handle: a.dynamicRegistration},
+
 		&openapi.Action{Name: "SetDeviceProperty", Required: []string{"Items"}, Limit: 500, Codes: thing, Handle: a.setDeviceProperty},
 		&openapi.Action{Name: "QueryDevicePropertyStatus", Limit: 200, Codes: thing, Handle: a.queryDevicePropertyStatus,
 			Special: map[iot.Kind]string{iot.ModelNotFound: attrStatus, iot.NotInModel: attrStatus}},

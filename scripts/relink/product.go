@@ -11,7 +11,7 @@ import (
 
 func (a *app) productCommand() *cobra.Command {
 	c := group("product", "Create, list, show and delete products")
-	c.AddCommand(a.productCreate(), a.productList(), a.productShow(), a.productDelete())
+	c.AddCommand(a.productCreate(), a.productList(), a.productShow(), a.productDelete(), a.productRegistration())
 	return c
 }
 
