@@ -44,7 +44,7 @@ func (s *Server) establish(c *conn) {
 
 // inFlight is how many published messages of a connection may be undecided.
 func inFlight(g *device.Grant) int {
-	if g.NodeType == device.NodeGateway {
+	if g != nil && g.NodeType == device.NodeGateway { // nil: a connection that only registers
 		return gateway.Slots
 	}
 	return maxInFlight

@@ -108,6 +108,9 @@ func (f *fakeCloud) Submit(ctx context.Context, function string, r record.Record
 }
 
 func (f *fakeCloud) auth(r record.Record) record.Result {
+	if r.Topic == device.TopicRegister {
+		return f.register(r)
+	}
 	var l device.Login
 	if err := json.Unmarshal(r.Payload, &l); err != nil {
 		return record.Result{Code: 400, Reason: string(refusal.ConnectMalformed)}
