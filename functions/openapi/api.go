@@ -12,6 +12,7 @@ import (
 	"relink/shared/script"
 	"relink/shared/shadow"
 	"relink/shared/store"
+	"relink/shared/topology"
 	"relink/shared/tsl"
 )
 
@@ -29,6 +30,7 @@ type api struct {
 	delivery   *delivery
 	commander  commander
 	ids        *ids
+	topology   *topology.Service
 	now        func() time.Time
 	region     string
 	log        *slog.Logger

@@ -11,6 +11,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/store"
+	"relink/shared/topology"
 )
 
 // identity is what several answers tell of a device.
@@ -75,7 +76,11 @@ func (a *api) enableThing(ctx context.Context, c *openapi.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.devices.Enable(ctx, d.Ref)
+	if err := a.devices.Enable(ctx, d.Ref); err != nil {
+		return nil, err
+	}
+	a.topology.Announce(ctx, d.Ref, topology.Enabled, a.ids.request())
+	return nil, nil
 }
 
 type listedDevice struct {

@@ -142,13 +142,25 @@ func TestDeviceStates(t *testing.T) {
 	s.connect(t, dev)
 	dis := must[*sdk.DisableThingResponse](t)(s.DisableThing(&sdk.DisableThingRequest{ProductKey: &pk, DeviceName: &name}))
 	same(t, dis.Body, `{"Success":true}`)
-	if c := s.commands.take(); len(c) != 1 || c[0].Drop == nil || *c[0].Drop != (downlink.Drop{ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, Reason: "disabled"}) {
+	c := s.commands.take()
+	if len(c) != 2 || c[1].Drop == nil || *c[1].Drop != (downlink.Drop{ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, Reason: "disabled"}) {
 		t.Errorf("commands %+v", c)
 	}
+	wantAnnounced(t, c[0], dev, "disable")
 	state("DISABLE")
 	en := must[*sdk.EnableThingResponse](t)(s.EnableThing(&sdk.EnableThingRequest{ProductKey: &pk, DeviceName: &name}))
 	same(t, en.Body, `{"Success":true}`)
 	state("ONLINE")
+	wantAnnounced(t, s.commands.take()[0], dev, "enable")
+}
+
+// wantAnnounced compares a command with what a device hears that is disabled, enabled or deleted.
+func wantAnnounced(t *testing.T, c downlink.Command, dev iot.DeviceRef, what string) {
+	t.Helper()
+	if c.Publish == nil || c.Publish.Ref() != dev || c.Publish.Topic != "/sys/"+dev.String()+"/thing/"+what ||
+		string(c.Publish.Payload) != `{"method":"thing.`+what+`","id":"`+c.Publish.MessageID+`","params":{},"version":"1.0"}` {
+		t.Errorf("%s is not announced: %+v", what, c)
+	}
 }
 
 func TestDisableTellsThatTheConnectionLives(t *testing.T) {
@@ -162,7 +174,7 @@ func TestDisableTellsThatTheConnectionLives(t *testing.T) {
 	if tea.StringValue(r.Body.Code) != "iot.device.DisableDeviceFailed" {
 		t.Error(r.Body)
 	}
-	if n := len(s.commands.take()); n != dropTries {
+	if n := len(s.commands.take()); n != 1+dropTries { // the first announces it
 		t.Errorf("%d tries", n)
 	}
 	if d, err := s.store.Devices().Get(context.Background(), dev); err != nil || !d.Disabled {
@@ -182,9 +194,11 @@ func TestDeleteDevice(t *testing.T) {
 	}
 	r := must[*sdk.DeleteDeviceResponse](t)(s.DeleteDevice(&sdk.DeleteDeviceRequest{IotId: tea.String(string(d.IotID))}))
 	same(t, r.Body, `{"Success":true}`)
-	if c := s.commands.take(); len(c) != 1 || c[0].Drop == nil || c[0].Drop.Reason != "deleted" {
-		t.Errorf("commands %+v", c)
+	c := s.commands.take()
+	if len(c) != 2 || c[1].Drop == nil || c[1].Drop.Reason != "deleted" {
+		t.Fatalf("commands %+v", c)
 	}
+	wantAnnounced(t, c[0], dev, "delete")
 	if got := s.sink.last(); got["device_name"] != "dev-1" || got["action"] != "DeleteDevice" {
 		t.Errorf("audit line %v", got)
 	}

@@ -13,6 +13,7 @@ import (
 	"relink/shared/script"
 	"relink/shared/shadow"
 	"relink/shared/store"
+	"relink/shared/topology"
 )
 
 // tables are what the actions store and read.
@@ -29,6 +30,7 @@ type tables struct {
 	infos        store.DeviceInfos
 	network      store.NetworkStatuses
 	scripts      store.Scripts
+	gateways     topology.Stores
 }
 
 // stores are where the tables are: a store.Store, or one in memory.
@@ -45,6 +47,8 @@ type stores interface {
 	DeviceInfos() store.DeviceInfos
 	NetworkStatuses() store.NetworkStatuses
 	Scripts() store.Scripts
+	Topology() store.Topology
+	Discoveries() store.Discoveries
 }
 
 func tablesOf(s stores) tables {
@@ -61,6 +65,7 @@ func tablesOf(s stores) tables {
 		infos:        s.DeviceInfos(),
 		network:      s.NetworkStatuses(),
 		scripts:      s.Scripts(),
+		gateways:     s,
 	}
 }
 
@@ -76,6 +81,7 @@ type parts struct {
 	sink      sink
 	keys      openapi.Keys
 	limits    openapi.LimitPolicy
+	topology  topology.Limits
 	region    string
 	now       func() time.Time
 	log       *slog.Logger
@@ -91,13 +97,14 @@ func (handler) Invoke(context.Context, []byte) ([]byte, error) { return nil, err
 
 // assemble makes the handler of the function.
 func assemble(p parts) http.Handler {
-	t := p.tables
+	t, ids := p.tables, newIDs(p.now)
+	gateways := topology.New(t.gateways, topology.Options{Commander: p.commander, Limits: p.topology, Now: p.now, Log: p.log})
 	cached := store.NewCachedProducts(t.products, p.now)
 	scripts := script.New(t, p.runner, p.log, p.now)
 	a := &api{
 		products: product.New(t.products, t.devices, p.now),
 		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
-			Applications: t.applications}, dropper{p.commander}, p.now),
+			Applications: t.applications}, announcer{dropper{p.commander}, gateways, ids}, p.now),
 		cached:     cached,
 		rows:       t.devices,
 		properties: t.properties,
@@ -109,7 +116,8 @@ func assemble(p parts) http.Handler {
 		scriptRows: t.scripts,
 		runner:     p.runner,
 		keys:       p.keys,
-		ids:        newIDs(p.now),
+		ids:        ids,
+		topology:   gateways,
 		delivery:   p.delivery,
 		sessions:   t.sessions,
 		nodes:      t.nodes,
@@ -119,7 +127,7 @@ func assemble(p parts) http.Handler {
 	}
 	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
-		Actions:  withDelivery(a.actions(), a),
+		Actions:  withTopology(withDelivery(a.actions(), a), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,

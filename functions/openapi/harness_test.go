@@ -24,6 +24,7 @@ import (
 	"relink/shared/script/sandbox"
 	"relink/shared/store"
 	"relink/shared/store/memory"
+	"relink/shared/topology"
 )
 
 const (
@@ -65,7 +66,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	server := httptest.NewServer(assemble(parts{
 		tables:    tablesOf(m),
 		delivery:  newDelivery(m, &s.bucket, signer, time.Now),
-		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, region: "cn-shanghai",
+		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai",
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {
 				return time.Unix(0, at)

@@ -18,14 +18,16 @@ import (
 	"relink/shared/openapi"
 	"relink/shared/script/sandbox"
 	"relink/shared/store"
+	"relink/shared/topology"
 )
 
 // Config is the function's environment.
 type Config struct {
-	Cloud  config.Cloud
-	Store  config.Store
-	Keys   openapi.Keys        `env:"RELINK_API_KEYS"`                      // id:secret, several with commas: who may call the API
-	Limits openapi.LimitPolicy `env:"RELINK_API_LIMITS,default=documented"` // documented or off: calls per second of one key
+	Cloud    config.Cloud
+	Store    config.Store
+	Keys     openapi.Keys        `env:"RELINK_API_KEYS"`                      // id:secret, several with commas: who may call the API
+	Limits   openapi.LimitPolicy `env:"RELINK_API_LIMITS,default=documented"` // documented or off: calls per second of one key
+	Topology topology.Limits
 }
 
 func main() { fcrun.Main(newHandler) }
@@ -72,7 +74,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	api := assemble(parts{
 		tables:    tablesOf(state),
 		delivery:  newDelivery(state, files, urls, time.Now),
-		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, region: cfg.Cloud.Region, now: time.Now, log: log,
+		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }
