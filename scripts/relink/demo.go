@@ -78,7 +78,7 @@ func (a *app) demo() (*demo, error) {
 	}
 	published, err := patiently(api.GetThingModelTslPublished, &iotapi.GetThingModelTslPublishedRequest{ProductKey: &productKey})
 	if err != nil || !strings.Contains(str(published.Body.Data.TslStr), `"temperature"`) {
-		if err := a.importModel(productKey, demoModel); err != nil {
+		if err := a.importModel(productKey, demoModel, module{}); err != nil {
 			return nil, err
 		}
 		if err := a.publishModel(productKey, "1.0", "the ready-made device"); err != nil {

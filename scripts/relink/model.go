@@ -19,7 +19,7 @@ func (a *app) modelCommand() *cobra.Command {
 }
 
 func (a *app) modelShow() *cobra.Command {
-	var version string
+	var version, module string
 	var simple bool
 	c := &cobra.Command{
 		Use:   "show PRODUCT_KEY",
@@ -33,6 +33,9 @@ func (a *app) modelShow() *cobra.Command {
 			r := &iotapi.GetThingModelTslRequest{ProductKey: &args[0], Simple: &simple}
 			if version != "" {
 				r.ModelVersion = &version
+			}
+			if module != "" {
+				r.FunctionBlockId = &module
 			}
 			resp, err := api.GetThingModelTsl(r)
 			if err := check(resp, err); err != nil {
@@ -48,11 +51,29 @@ func (a *app) modelShow() *cobra.Command {
 	}
 	c.Flags().StringVar(&version, "version", "", "a published version; the draft if absent")
 	c.Flags().BoolVar(&simple, "simple", false, "identifiers and data types only")
+	c.Flags().StringVar(&module, "module", "", "of a custom module; the default one if absent")
 	return c
 }
 
+// A module is which module of a thing model a command changes.
+type module struct{ id, name string }
+
+func (m *module) flags(c *cobra.Command) {
+	c.Flags().StringVar(&m.id, "module", "", "identifier of a custom module; the default one if absent")
+	c.Flags().StringVar(&m.name, "module-name", "", "what a new custom module is called, 4 to 30 characters; renames one that is there")
+}
+
+// given is nil for a parameter that is left away.
+func given(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
 func (a *app) modelAdd() *cobra.Command {
-	return &cobra.Command{
+	var m module
+	c := &cobra.Command{
 		Use:   "add PRODUCT_KEY FILE",
 		Short: "Add up to ten features to the draft; FILE holds ThingModelJson (- for standard input)",
 		Args:  cobra.ExactArgs(2),
@@ -68,14 +89,18 @@ func (a *app) modelAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := api.CreateThingModel(&iotapi.CreateThingModelRequest{ProductKey: &args[0], ThingModelJson: &text})
+			resp, err := api.CreateThingModel(&iotapi.CreateThingModelRequest{ProductKey: &args[0], ThingModelJson: &text,
+				FunctionBlockId: given(m.id), FunctionBlockName: given(m.name)})
 			return a.done(cmd, "added", "to the draft of "+args[0], check(resp, err))
 		},
 	}
+	m.flags(c)
+	return c
 }
 
 func (a *app) modelImport() *cobra.Command {
-	return &cobra.Command{
+	var m module
+	c := &cobra.Command{
 		Use:   "import PRODUCT_KEY FILE",
 		Short: "Replace the draft by a TSL document (- for standard input)",
 		Args:  cobra.ExactArgs(2),
@@ -84,9 +109,11 @@ func (a *app) modelImport() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.done(cmd, "imported", "as the draft of "+args[0], a.importModel(args[0], text))
+			return a.done(cmd, "imported", "as the draft of "+args[0], a.importModel(args[0], text, m))
 		},
 	}
+	m.flags(c)
+	return c
 }
 
 // maxModel is what a thing model may have ("Limits"); a call that is much longer is cut off before it can be answered.
@@ -99,7 +126,7 @@ func checkModel(text string) error {
 	return nil
 }
 
-func (a *app) importModel(productKey, tsl string) error {
+func (a *app) importModel(productKey, tsl string, m module) error {
 	if err := checkModel(tsl); err != nil {
 		return err
 	}
@@ -107,7 +134,8 @@ func (a *app) importModel(productKey, tsl string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := api.ImportThingModelTsl(&iotapi.ImportThingModelTslRequest{ProductKey: &productKey, TslStr: &tsl})
+	resp, err := api.ImportThingModelTsl(&iotapi.ImportThingModelTslRequest{ProductKey: &productKey, TslStr: &tsl,
+		FunctionBlockId: given(m.id), FunctionBlockName: given(m.name)})
 	return check(resp, err)
 }
 

@@ -18,7 +18,7 @@ import (
 
 func (a *app) propertyCommand() *cobra.Command {
 	c := group("property", "Read, set and (as a device) post properties")
-	c.AddCommand(a.propertyGet(), a.propertyHistory(), a.propertySet(), a.propertyPost())
+	c.AddCommand(a.propertyGet(), a.propertyHistory(), a.propertySet(), a.propertyPost(), a.desiredCommand())
 	return c
 }
 

@@ -94,7 +94,7 @@ func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 	if none, err := emptyModel(str(published.Body.Data.TslStr)); err != nil {
 		return nil, err
 	} else if none {
-		if err := a.importModel(productKey, tsl); err != nil {
+		if err := a.importModel(productKey, tsl, module{}); err != nil {
 			return nil, err
 		}
 		if err := a.publishModel(productKey, "", "simulated devices"); err != nil {
