@@ -133,7 +133,7 @@ func (c *conn) published(flags byte, body []byte) error {
 	}
 	m := &uplink.Message{
 		Session: c.publisher(), Topic: c.lastTopic, Parsed: c.lastParsed, Payload: append(make([]byte, 0, len(payload)), payload...),
-		QoS: qos, ReceivedAt: c.now, PacketID: id, To: c,
+		QoS: qos, ReceivedAt: c.now, PacketID: id, Dup: qos == 1 && flags&8 != 0, Since: c.grant.Since, To: c,
 	}
 	if err := c.srv.router.Take(connContext{c}, m); err != nil {
 		c.decided(m)

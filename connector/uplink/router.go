@@ -30,6 +30,8 @@ type Message struct {
 	QoS        byte
 	ReceivedAt int64  // Unix milliseconds
 	PacketID   uint16 // of the protocol, for the Answerer
+	Dup        bool   // the packet said that it may come for the second time
+	Since      int64  // epoch of the connection that began the MQTT session
 	ID         string // message id, given by the Router
 	To         Answerer
 
@@ -65,6 +67,7 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 		s := m.Session
 		return r.Dispatcher.Submit(ctx, function, record.Record{
 			MessageID: m.ID, Device: s.Ref, IotID: s.Grant.IotID, Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, ReceivedAt: m.ReceivedAt,
+			PacketID: m.PacketID, Dup: m.Dup, Since: m.Since,
 		}, m.settle)
 	}
 	m.settle(r.decide(m), nil)

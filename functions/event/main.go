@@ -6,10 +6,11 @@ import (
 	"relink/functions/internal/tables"
 	"relink/shared/event"
 	"relink/shared/exchange"
+	"relink/shared/redelivery"
 )
 
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &exchange.Desk{Families: event.New(p.Store, p.Log, nil).Families(), Log: p.Log}, nil
+	return &exchange.Desk{Families: event.New(p.Store, p.Log, nil).Families(), Log: p.Log, Again: redelivery.New(p.Store.Receipts())}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
 	"relink/shared/exchange"
+	"relink/shared/redelivery"
 	"relink/shared/shadow"
 	"relink/shared/store"
 	"relink/shared/topic"
@@ -17,7 +18,9 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return desk(p.Store.Shadows(), p.Log, time.Now), nil
+	d := desk(p.Store.Shadows(), p.Log, time.Now)
+	d.Again = redelivery.New(p.Store.Receipts())
+	return d, nil
 }
 
 func desk(shadows store.Shadows, log *slog.Logger, now func() time.Time) *exchange.Desk {

@@ -14,6 +14,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/record"
+	"relink/shared/redelivery"
 	"relink/shared/refusal"
 	"relink/shared/topic"
 )
@@ -61,13 +62,20 @@ type Family struct {
 type Desk struct {
 	Families map[topic.Family]Family
 	Log      *slog.Logger
+	// Again, if set, has messages that a device sends for the second time taken for the ones that they repeat (package redelivery).
+	Again *redelivery.Service
 }
 
 // Serve answers a batch; the results have its order.
 func (d *Desk) Serve(ctx context.Context, node string, records []record.Record) []record.Result {
 	results := make([]record.Result, len(records))
+	if d.Again != nil {
+		d.recognize(ctx, records, results)
+	}
 	if len(records) == 1 {
-		results[0] = d.one(ctx, node, &records[0])
+		if !results[0].Retry {
+			results[0] = d.one(ctx, node, &records[0])
+		}
 		return results
 	}
 	queues := make(map[iot.DeviceRef][]int)
@@ -91,13 +99,34 @@ func (d *Desk) Serve(ctx context.Context, node string, records []record.Record) 
 					results[i] = retry(iot.Errorf(iot.Unavailable, "after a message that is tried again"))
 					continue
 				}
-				results[i] = d.one(ctx, node, &records[i])
+				if !results[i].Retry {
+					results[i] = d.one(ctx, node, &records[i])
+				}
 				blocked = results[i].Retry
 			}
 		})
 	}
 	wg.Wait()
 	return results
+}
+
+// recognize resolves and notes the messages of a batch. Those of which it cannot be known get their results.
+func (d *Desk) recognize(ctx context.Context, records []record.Record, results []record.Result) {
+	unknown, err := d.Again.Resolve(ctx, records)
+	for _, i := range unknown {
+		results[i] = retry(err)
+	}
+	which := make([]int, 0, len(records))
+	for i := range records {
+		if !results[i].Retry {
+			which = append(which, i)
+		}
+	}
+	for j, err := range d.Again.Note(ctx, records, which) {
+		if err != nil {
+			results[which[j]] = retry(err)
+		}
+	}
 }
 
 // Invoke is Serve on the wire. An error means that the batch could not be read.

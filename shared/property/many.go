@@ -292,6 +292,20 @@ func byTime(values []tsl.Value) [][]store.Value {
 	return posts
 }
 
+// noteMany keeps the receipts of messages that carry many posts. One that could not be noted is tried again as a whole.
+func (s *Service) noteMany(ctx context.Context, b *batch) {
+	if len(b.many) == 0 {
+		return
+	}
+	which := make([]int, len(b.many))
+	for i := range b.many {
+		which[i] = b.many[i].record
+	}
+	for i, err := range s.again.Note(ctx, b.records, which) {
+		b.many[i].note(err)
+	}
+}
+
 // storeEvents stores the events of the batch.
 func (s *Service) storeEvents(ctx context.Context, b *batch) {
 	if len(b.events) == 0 {

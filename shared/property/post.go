@@ -13,6 +13,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/record"
+	"relink/shared/redelivery"
 	"relink/shared/refusal"
 	"relink/shared/store"
 	"relink/shared/topic"
@@ -26,6 +27,7 @@ type Service struct {
 	events     store.Events
 	devices    store.Devices
 	topology   store.Topology
+	again      *redelivery.Service
 	desk       *exchange.Desk // for what is no post
 	log        *slog.Logger
 }
@@ -36,6 +38,7 @@ type Stores interface {
 	Devices() store.Devices
 	Properties() store.Properties
 	Events() store.Events
+	Receipts() store.Receipts
 	DesiredProperties() store.DesiredProperties
 	Topology() store.Topology
 }
@@ -44,7 +47,7 @@ type Stores interface {
 func New(s Stores, log *slog.Logger, now func() time.Time) *Service {
 	return &Service{
 		products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), events: s.Events(), devices: s.Devices(),
-		topology: s.Topology(), log: log,
+		topology: s.Topology(), log: log, again: redelivery.New(s.Receipts()),
 		desk: &exchange.Desk{Families: desired.New(s.DesiredProperties()).Families(), Log: log},
 	}
 }
@@ -92,10 +95,17 @@ func (s *Service) Post(ctx context.Context, records []record.Record) []record.Re
 		records: records, results: make([]record.Result, n), posts: make([]store.Post, 0, n), waiting: make([]waiting, 0, n),
 		values: make([]store.Value, 0, 4*n), replies: make([]record.Reply, 0, n), buffer: make([]byte, 0, 160*n),
 	}
+	unknown, err := s.again.Resolve(ctx, records)
 	s.relate(ctx, &b)
 	for i := range records {
+		if len(unknown) > 0 && unknown[0] == i {
+			unknown = unknown[1:]
+			b.results[i] = retry(err)
+			continue
+		}
 		s.check(ctx, &b, i)
 	}
+	s.noteMany(ctx, &b)
 	if len(b.posts) > 0 {
 		s.store(ctx, &b)
 	}
@@ -223,7 +233,8 @@ func (b *batch) keep(w waiting, checked *tsl.Checked, mode tsl.Mode) {
 		b.values = append(b.values, store.Value{Identifier: v.Identifier, Time: v.Time, JSON: v.JSON})
 	}
 	rec := &b.records[w.record]
-	b.posts = append(b.posts, store.Post{Ref: rec.Device, MessageID: rec.MessageID, Values: b.values[start:len(b.values):len(b.values)]})
+	b.posts = append(b.posts, store.Post{Ref: rec.Device, MessageID: rec.MessageID, Values: b.values[start:len(b.values):len(b.values)],
+		Receipt: redelivery.ReceiptOf(rec), ReceivedAt: rec.ReceivedAt})
 	b.waiting = append(b.waiting, w)
 }
 

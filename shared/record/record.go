@@ -31,6 +31,9 @@ type Record struct {
 	Payload    []byte        // as the device sent it; JSON of a type of package device for internal records
 	QoS        byte          // 0 or 1
 	ReceivedAt int64         // when the connector had it whole, Unix milliseconds
+	PacketID   uint16        // of the MQTT packet, for QoS 1; 0 for none
+	Dup        bool          // the packet said that it may come for the second time
+	Since      int64         // epoch of the connection that began the MQTT session: packet ids belong to that
 	Attempt    int32         // 0 for the first invocation that carries it
 }
 
@@ -70,7 +73,7 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 		r := &b.Records[i]
 		n := sizeString(1, r.MessageID) + sizeString(2, string(r.Device.ProductKey)) + sizeString(3, string(r.Device.DeviceName)) +
 			sizeString(4, string(r.IotID)) + sizeString(5, r.Topic) + sizeBytes(6, r.Payload) + sizeVarint(7, uint64(r.QoS)) +
-			sizeVarint(8, uint64(r.ReceivedAt)) + sizeVarint(9, uint64(r.Attempt))
+			sizeVarint(8, uint64(r.ReceivedAt)) + sizeVarint(9, uint64(r.Attempt)) + sizeVarint(10, uint64(r.PacketID)) + sizeVarint(11, protowire.EncodeBool(r.Dup)) + sizeVarint(12, uint64(r.Since))
 		dst = protowire.AppendTag(dst, 3, protowire.BytesType)
 		dst = protowire.AppendVarint(dst, uint64(n))
 		dst = appendString(dst, 1, r.MessageID)
@@ -82,6 +85,9 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 		dst = appendVarint(dst, 7, uint64(r.QoS))
 		dst = appendVarint(dst, 8, uint64(r.ReceivedAt))
 		dst = appendVarint(dst, 9, uint64(r.Attempt))
+		dst = appendVarint(dst, 10, uint64(r.PacketID))
+		dst = appendVarint(dst, 11, protowire.EncodeBool(r.Dup))
+		dst = appendVarint(dst, 12, uint64(r.Since))
 	}
 	return dst
 }
@@ -133,6 +139,12 @@ func (r *Record) decode(data []byte) error {
 			r.ReceivedAt = int64(v)
 		case 9:
 			r.Attempt = int32(v)
+		case 10:
+			r.PacketID = uint16(v)
+		case 11:
+			r.Dup = v != 0
+		case 12:
+			r.Since = int64(v)
 		}
 		return nil
 	})

@@ -16,7 +16,7 @@ var lamp = iot.DeviceRef{ProductKey: "a1B2c3D4e5F", DeviceName: "lamp-001"}
 
 func fullBatch() *Batch {
 	return &Batch{Node: "n1", Records: []Record{
-		{MessageID: "7", Device: lamp, IotID: "x1", Topic: "/t", Payload: []byte(`{"id":"1"}`), QoS: 1, ReceivedAt: 1767225600000, Attempt: 2},
+		{MessageID: "7", Device: lamp, IotID: "x1", Topic: "/t", Payload: []byte(`{"id":"1"}`), QoS: 1, ReceivedAt: 1767225600000, Attempt: 2, PacketID: 65535, Dup: true, Since: 1767225600000},
 		{}, // zero values are left out and come back
 		{MessageID: "8", Payload: []byte{0, 0xff}},
 	}}

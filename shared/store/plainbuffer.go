@@ -93,6 +93,15 @@ func (e *rowEncoder) textAt(value []byte, ms int64) {
 	e.close(crcBytes(crc, e.buf[at:]))
 }
 
+// blobAt is textAt for bytes that are no text.
+func (e *rowEncoder) blobAt(value []byte, ms int64) {
+	crc := e.value(typeBlob, value)
+	e.buf = append(e.buf, tagCellTime)
+	at := len(e.buf)
+	e.buf = binary.LittleEndian.AppendUint64(e.buf, uint64(ms))
+	e.close(crcBytes(crc, e.buf[at:]))
+}
+
 // textString is text for a string.
 func (e *rowEncoder) textString(value string) {
 	crc := crcBytes(0, e.buf[e.name:])
@@ -110,6 +119,10 @@ func (e *rowEncoder) textValue(value []byte) (crc byte) {
 	if !utf8.Valid(value) {
 		typ = typeBlob
 	}
+	return e.value(typ, value)
+}
+
+func (e *rowEncoder) value(typ byte, value []byte) (crc byte) {
 	crc = crcBytes(0, e.buf[e.name:])
 	e.buf = append(e.buf, tagCellValue)
 	e.buf = binary.LittleEndian.AppendUint32(e.buf, uint32(4+1+len(value)))

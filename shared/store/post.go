@@ -10,7 +10,7 @@ import (
 )
 
 // maxLatestCells bounds the columns of one row that is written at once (Tablestore, "Limits": 1024).
-const maxLatestCells = 1000
+const maxLatestCells = 1024 - receiptSlots
 
 // The change that all rows of a table share. A row of history is put whole, which needs no look at what was there: whoever
 // stores the same message again writes the same row.
@@ -27,6 +27,7 @@ type posting struct {
 	first   []int32                 // the first post of every device
 	key     []byte
 	latest  []latestCell
+	cell    []byte
 	byName  map[string]int // index in latest; used once there are many
 	rows    []encodedRow
 	ends    []int // where each row ends in enc.buf
@@ -117,6 +118,7 @@ func (w *posting) encode(posts []Post, errs []error) {
 		w.collectLatest(posts, errs, first)
 		if len(w.latest) > 0 {
 			w.encodeLatest()
+			w.receiptCells(posts, errs, first)
 			w.row(owner{post: first, latest: true})
 		}
 		for i := first; i >= 0; i = w.next[i] {

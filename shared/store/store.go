@@ -170,6 +170,9 @@ type Post struct {
 	Values    []Value
 	// HistoryOnly posts do not become latest values.
 	HistoryOnly bool
+	// Receipt and ReceivedAt are kept with the latest values, so that the message is recognized when it comes again (Receipts).
+	Receipt
+	ReceivedAt int64
 }
 
 // A Value is one property at one time. JSON is the value as the device wrote it.

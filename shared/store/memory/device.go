@@ -171,5 +171,6 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	delete(d.s.network, ref)
 	topologies(d).forget(ref)
 	delete(d.s.queues, ref)
+	delete(d.s.receipts, ref)
 	return nil
 }

@@ -39,6 +39,7 @@ type Store struct {
 	network      map[iot.DeviceRef]map[networkPoint]store.NetworkStatus
 	links        map[iot.DeviceRef]store.Link
 	found        map[iot.DeviceRef]map[iot.DeviceRef]int64
+	receipts     map[iot.DeviceRef]*[receiptSlots]store.Received
 	queues       map[iot.DeviceRef][]store.QueuedMessage
 }
 

@@ -34,6 +34,9 @@ func (p properties) post(post *store.Post) {
 		latest, history = make(map[string]store.Value), make(map[point]store.Value)
 		p.s.latest[post.Ref], p.s.history[post.Ref] = latest, history
 	}
+	if post.PacketID != 0 && !post.HistoryOnly {
+		p.s.note(store.Received{Ref: post.Ref, Receipt: post.Receipt, MessageID: post.MessageID, ReceivedAt: post.ReceivedAt})
+	}
 	for _, v := range post.Values {
 		v.JSON = slices.Clone(v.JSON)
 		if old, ok := latest[v.Identifier]; !post.HistoryOnly && (!ok || v.Time >= old.Time) {

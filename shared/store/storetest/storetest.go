@@ -21,6 +21,7 @@ type Stores interface {
 	Calls() store.Calls
 	DesiredProperties() store.DesiredProperties
 	OfflineMessages() store.OfflineMessages
+	Receipts() store.Receipts
 	DeadLetters() store.DeadLetters
 	Applications() store.Applications
 	Shadows() store.Shadows
@@ -72,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"event_volume", testEventVolume},
 		{"desired", testDesired},
 		{"persistent_sessions", testPersistentSessions},
+		{"receipts", testReceipts},
 		{"offline_messages", testOfflineMessages},
 		{"offline_message_volume", testOfflineVolume},
 		{"dead_letters", testDeadLetters},

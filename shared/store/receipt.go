@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"strconv"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+
+	"relink/shared/iot"
+)
+
+// A Receipt says in which packet a message came: its packet id, and a sum over all that makes it this one and no other (package
+// redelivery). The zero value is none: QoS 0, or a protocol without packet ids.
+type Receipt struct {
+	PacketID uint16
+	Sum      uint64
+}
+
+// A Received is a message of a device as it came first.
+type Received struct {
+	Ref iot.DeviceRef
+	Receipt
+	MessageID  string
+	ReceivedAt int64
+}
+
+// Receipts is a part of the table `property_latest`: for each device the last messages that came with QoS 1, so that one that comes once
+// more is recognized. Properties.Post keeps the receipts of posts by itself, in the row that it writes anyway.
+type Receipts interface {
+	// Note keeps what came. Errs are per item; it is not looked what was there before.
+	Note(ctx context.Context, list []Received) (errs []error)
+	// Find answers, for each of list, the message that was noted for its device with the same receipt; its MessageID is empty if there
+	// is none any more.
+	Find(ctx context.Context, list []Received) ([]Received, error)
+}
+
+// In property_latest a receipt is a column r_00 … r_31 by the packet id, so that there is room for as many messages in flight as firmware
+// has, whose ids follow each other. The cell's version is when the message came: the later one wins, and one that is written again
+// changes nothing.
+//
+//	2 bytes packet id | 8 bytes sum, both big-endian | message id
+const (
+	receiptSlots = 32
+	receiptHead  = 10
+)
+
+var receiptColumns = func() (names [receiptSlots]string) {
+	for i := range names {
+		names[i] = "r_" + strconv.Itoa(i/10) + strconv.Itoa(i%10)
+	}
+	return names
+}()
+
+// Receipts is the part of `property_latest` that tells which messages came.
+func (s *Store) Receipts() Receipts { return receipts{s.client} }
+
+type receipts struct{ client *client }
+
+func (r *Receipt) slot() int { return int(r.PacketID) % receiptSlots }
+
+func appendReceipt(dst []byte, r Receipt, messageID string) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, r.PacketID)
+	dst = binary.BigEndian.AppendUint64(dst, r.Sum)
+	return append(dst, messageID...)
+}
+
+// receiptCells appends the receipts of one device's posts to its row; of two in one slot the later counts. The index of the first is given.
+func (w *posting) receiptCells(posts []Post, errs []error, first int32) {
+	var last [receiptSlots]int32 // index + 1
+	any := false
+	for i := first; i >= 0; i = w.next[i] {
+		if p := &posts[i]; p.PacketID != 0 && errs[i] == nil && !p.HistoryOnly {
+			last[p.slot()] = i + 1
+			any = true
+		}
+	}
+	if !any {
+		return
+	}
+	for slot, i := range last {
+		if i > 0 {
+			p := &posts[i-1]
+			w.enc.cell("", receiptColumns[slot])
+			w.cell = appendReceipt(w.cell[:0], p.Receipt, p.MessageID)
+			w.enc.blobAt(w.cell, max(p.ReceivedAt, 1))
+		}
+	}
+}
+
+func (s receipts) Note(ctx context.Context, list []Received) []error {
+	changes := make([]tablestore.RowChange, 0, len(list))
+	byDevice := make(map[iot.DeviceRef]int, len(list))
+	place := make([]int, len(list))
+	slots := make(map[int]map[int]int, len(list)) // change → slot → item: a column is written once
+	for i := range list {
+		at, known := byDevice[list[i].Ref]
+		if !known {
+			at = len(changes)
+			byDevice[list[i].Ref] = at
+			changes = append(changes, &tablestore.UpdateRowChange{TableName: tableLatest, PrimaryKey: deviceRowKey(list[i].Ref), Condition: always})
+			slots[at] = make(map[int]int, 1)
+		}
+		place[i] = at
+		slots[at][list[i].slot()] = i
+	}
+	for at, items := range slots {
+		change := changes[at].(*tablestore.UpdateRowChange)
+		for slot, i := range items {
+			change.PutColumnWithTimestamp(receiptColumns[slot], appendReceipt(nil, list[i].Receipt, list[i].MessageID), max(list[i].ReceivedAt, 1))
+		}
+	}
+	written := s.client.write(ctx, changes)
+	errs := make([]error, len(list))
+	for i, at := range place {
+		errs[i] = written[at]
+	}
+	return errs
+}
+
+func (s receipts) Find(ctx context.Context, list []Received) ([]Received, error) {
+	refs := make([]iot.DeviceRef, len(list))
+	for i := range list {
+		refs[i] = list[i].Ref
+	}
+	keys, place := distinctKeys(refs)
+	rows, err := s.client.getMany(ctx, tableLatest, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Received, len(list))
+	for i := range list {
+		for _, col := range rows[place[i]] {
+			cell, _ := col.Value.([]byte)
+			if col.ColumnName != receiptColumns[list[i].slot()] || len(cell) < receiptHead {
+				continue
+			}
+			r := Receipt{binary.BigEndian.Uint16(cell), binary.BigEndian.Uint64(cell[2:])}
+			if r == list[i].Receipt {
+				found[i] = Received{Ref: list[i].Ref, Receipt: r, MessageID: string(cell[receiptHead:]), ReceivedAt: col.Timestamp}
+			}
+		}
+	}
+	return found, nil
+}
