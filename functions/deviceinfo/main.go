@@ -8,9 +8,11 @@ import (
 
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
+	"relink/shared/config"
 	"relink/shared/deviceinfo"
 	"relink/shared/download"
 	"relink/shared/exchange"
+	"relink/shared/fileupload"
 	"relink/shared/remoteconfig"
 	"relink/shared/topic"
 )
@@ -26,9 +28,16 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	var settings struct {
+		Quota int64 `env:"RELINK_FILE_STORAGE,default=1073741824"` // bytes of the files of all devices together
+	}
+	if err := config.Read(&settings); err != nil {
+		return nil, err
+	}
 	stores := deviceinfo.Stores{Products: p.Store.Products(), Infos: p.Store.DeviceInfos(), Network: p.Store.NetworkStatuses(), Links: p.Store.Topology()}
 	return fresh(desk(p.Log,
 		deviceinfo.New(stores, sink, time.Now).Families(),
+		fileupload.New(p.Store.Files(), p.Files, settings.Quota, time.Now).Families(),
 		remoteconfig.New(p.Store.RemoteConfigs(), p.Files, urls, time.Now).Families(),
 	)), nil
 }

@@ -38,14 +38,29 @@ func newDelivery(stores deliveryStores, files objects.Bucket, u urls, now func()
 
 // withDelivery adds the actions about configurations, files and jobs to a table.
 func withDelivery(t openapi.Table, a *api) openapi.Table {
-	product := openapi.ProductCodes
-	pk := []string{"ProductKey"}
+	product, device := openapi.ProductCodes, openapi.DeviceCodes
+	pk, job := []string{"ProductKey"}, []string{"JobId"}
 	for _, action := range []*openapi.Action{
 		{Name: "RelinkPublishRemoteConfig", Required: pk, Codes: product, Handle: a.relinkPublishRemoteConfig},
 		{Name: "RelinkGetRemoteConfig", Required: pk, Codes: product, Handle: a.relinkGetRemoteConfig},
 		{Name: "RelinkListRemoteConfigVersions", Required: pk, Codes: product, Handle: a.relinkListRemoteConfigVersions},
 		{Name: "RelinkSwitchRemoteConfig", Required: append(pk, "Enabled"), Codes: product, Handle: a.relinkSwitchRemoteConfig},
 		{Name: "RelinkPushRemoteConfig", Required: pk, Codes: product, Handle: a.relinkPushRemoteConfig},
+
+		{Name: "QueryDeviceFileList", Codes: device, Handle: a.queryDeviceFileList},
+		{Name: "QueryDeviceFile", Required: []string{"FileId"}, Codes: device, Handle: a.queryDeviceFile},
+		{Name: "DeleteDeviceFile", Required: []string{"FileId"}, Codes: device, Handle: a.deleteDeviceFile},
+
+		{Name: "RelinkUploadJobFile", Required: []string{"Content"}, Codes: device, Handle: a.relinkUploadJobFile},
+		{Name: "CreateJob", Required: []string{"JobDocument", "JobName", "TargetConfig", "Type"}, Codes: device, Handle: a.createJob},
+		{Name: "UpdateJob", Required: job, Codes: device, Handle: a.updateJob},
+		{Name: "QueryJob", Required: job, Codes: device, Handle: a.queryJob},
+		{Name: "ListJob", Required: []string{"CurrentPage", "PageSize"}, Codes: device, Handle: a.listJob},
+		{Name: "CancelJob", Required: job, Codes: device, Handle: a.cancelJob},
+		{Name: "DeleteJob", Required: job, Codes: device, Handle: a.deleteJob},
+		{Name: "QueryJobStatistics", Required: job, Codes: device, Handle: a.queryJobStatistics},
+		{Name: "ListTask", Codes: device, Handle: a.listTask},
+		{Name: "QueryTask", Required: []string{"TaskId"}, Codes: device, Handle: a.queryTask},
 	} {
 		if t[action.Name] != nil {
 			panic("openapi: repeated action " + action.Name)
