@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"time"
 
+	"relink/shared/iot"
 	"relink/shared/objects"
 	"relink/shared/openapi"
+	"relink/shared/ota"
 	"relink/shared/remoteconfig"
 	"relink/shared/store"
 )
@@ -68,4 +71,23 @@ func withDelivery(t openapi.Table, a *api) openapi.Table {
 		t[action.Name] = action
 	}
 	return t
+}
+
+// firmware gives the versions that devices reported of their firmware as a whole, "" where none did.
+func (a *api) firmware(ctx context.Context, devices ...*store.Device) ([]string, error) {
+	refs := make([]iot.DeviceRef, len(devices))
+	for i, d := range devices {
+		refs[i] = d.Ref
+	}
+	found, err := a.delivery.stores.DeviceVersions().Of(ctx, refs, ota.DefaultModule)
+	if err != nil {
+		return nil, err
+	}
+	versions := make([]string, len(devices))
+	for i, v := range found {
+		if v != nil {
+			versions[i] = v.Version
+		}
+	}
+	return versions, nil
 }

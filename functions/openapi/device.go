@@ -211,7 +211,12 @@ func (a *api) queryDeviceDetail(ctx context.Context, c *openapi.Call) (any, erro
 	if err != nil {
 		return nil, err
 	}
+	firmware, err := a.firmware(ctx, d)
+	if err != nil {
+		return nil, err
+	}
 	t := a.detail(p, d, s)
+	t.FirmwareVersion = firmware[0]
 	owner := true
 	t.Owner = &owner
 	return dataAnswer[deviceDetail]{t}, nil
@@ -230,9 +235,14 @@ func (a *api) batchQueryDeviceDetail(ctx context.Context, c *openapi.Call) (any,
 	if err != nil {
 		return nil, err
 	}
+	firmware, err := a.firmware(ctx, devices...)
+	if err != nil {
+		return nil, err
+	}
 	var answer dataAnswer[dataAnswer[[]deviceDetail]]
 	answer.Data.Data = list(len(devices), func(i int) deviceDetail {
 		t := a.detail(p, devices[i], states[i])
+		t.FirmwareVersion = firmware[i]
 		t.GmtOnline, t.UtcOnline, t.IPAddress = "", "", "" // this answer has no such members
 		return t
 	})
