@@ -120,7 +120,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 			"topology":   {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords, Private: true}, // registrations and logins of sub-devices
 			"deviceinfo": {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
 			"ota":        {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
-			"command":    {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords}, // answers that have to be read by a script
+			"command":    {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords}, // what devices answer
 			// Given up before the next one is due, with time for a second attempt.
 			"lease": {Function: "lifecycle", Lanes: 1, Queue: 4, Deadline: s.Lease / 3, InvokeTimeout: s.Lease / 6, Private: true},
 		},

@@ -63,7 +63,7 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 	m.router = r
 	m.ID = r.IDs.Next(m.ReceivedAt)
 	family := m.Parsed.Family
-	if function := family.Function(); function != "" && family.Status() == topic.Done && !settledHere(family) {
+	if function := family.Function(); function != "" && family.Status() == topic.Done {
 		s := m.Session
 		return r.Dispatcher.Submit(ctx, function, record.Record{
 			MessageID: m.ID, Device: s.Ref, IotID: s.Grant.IotID, Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, ReceivedAt: m.ReceivedAt,
@@ -72,15 +72,6 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 	}
 	m.settle(r.decide(m), nil)
 	return nil
-}
-
-// settledHere lists what a device says to the platform that nobody waits for: it is accepted and logged.
-func settledHere(f topic.Family) bool {
-	switch f {
-	case topic.PropertySetReply, topic.PropertyGetReply, topic.ServiceReply, topic.Custom:
-		return true
-	}
-	return false
 }
 
 // decide answers what no function serves, as the topic table says.
@@ -103,17 +94,14 @@ func (r *Router) decide(m *Message) record.Result {
 	return answer(m, alink.CodeMethodNotDefined, refusal.NotYetSupported, alink.MessageNotSupported)
 }
 
-// here are the families that are served without a function: those for which the table names none, and those settledHere.
+// here are the families that are served without a function.
 var here = map[topic.Family]func(*Message) record.Result{
-	topic.NTPRequest:       ntp,
-	topic.RRPCResponse:     called,
-	topic.ExtRRPC:          called,
-	topic.Custom:           accepted,
-	topic.PropertySetReply: accepted,
-	topic.PropertyGetReply: accepted,
-	topic.ServiceReply:     accepted,
-	topic.Provision:        provision,
-	topic.TunnelRequest:    tunnel,
+	topic.NTPRequest:    ntp,
+	topic.RRPCResponse:  called,
+	topic.ExtRRPC:       called,
+	topic.Custom:        accepted,
+	topic.Provision:     provision,
+	topic.TunnelRequest: tunnel,
 }
 
 func accepted(*Message) record.Result { return record.Result{Code: alink.CodeOK} }
@@ -168,13 +156,8 @@ func (m *Message) settle(result record.Result, err error) {
 		Device: m.Session.Ref, IotID: m.Session.Grant.IotID, Operation: session.OpUplink, Topic: m.Topic, MessageID: m.ID,
 		Code: code, Reason: reason, Detail: result.Detail, LatencyMS: took, RequestID: result.RequestID, Bytes: len(m.Payload), QoS: m.QoS,
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		e.Detail = err.Error()
-	case settledHere(m.Parsed.Family) && m.Parsed.Family != topic.Custom:
-		if reply, err := alink.ParseReply(m.Payload); err == nil {
-			e.Code, e.Detail = reply.Code, "the device's own code, to request "+reply.ID
-		}
 	}
 	r.Journal.Record(e)
 }

@@ -4,6 +4,8 @@
 package main
 
 import (
+	"maps"
+
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
 	"relink/shared/command"
@@ -13,6 +15,7 @@ import (
 	"relink/shared/offline"
 	"relink/shared/script"
 	"relink/shared/script/sandbox"
+	"relink/shared/service"
 )
 
 func main() { tables.Main(newHandler) }
@@ -26,8 +29,11 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 		return nil, err
 	}
 	scripts := script.New(p.Store, new(sandbox.Pool), p.Log, nil)
+	history := service.New(p.Store.Calls(), nil)
+	families := history.Families()
+	maps.Copy(families, scripts.Families(history.Replied))
 	return &handler{
 		commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), cfg.Bounds, nil),
-		answers:  &exchange.Desk{Families: scripts.Families(), Log: p.Log},
+		answers:  &exchange.Desk{Families: families, Log: p.Log},
 	}, nil
 }

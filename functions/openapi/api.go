@@ -24,6 +24,7 @@ type api struct {
 	rows       store.Devices // for lists, which need no use case
 	properties store.Properties
 	events     store.Events
+	calls      store.Calls
 	desired    store.DesiredProperties
 	sessions   store.Sessions
 	nodes      store.Nodes

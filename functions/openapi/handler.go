@@ -11,6 +11,7 @@ import (
 	"relink/shared/openapi"
 	"relink/shared/product"
 	"relink/shared/script"
+	"relink/shared/service"
 	"relink/shared/shadow"
 	"relink/shared/store"
 	"relink/shared/topology"
@@ -24,6 +25,7 @@ type tables struct {
 	nodes        store.Nodes
 	properties   store.Properties
 	events       store.Events
+	calls        store.Calls
 	desired      store.DesiredProperties
 	applications store.Applications
 	shadows      store.Shadows
@@ -41,6 +43,7 @@ type stores interface {
 	Nodes() store.Nodes
 	Properties() store.Properties
 	Events() store.Events
+	Calls() store.Calls
 	DesiredProperties() store.DesiredProperties
 	Applications() store.Applications
 	Shadows() store.Shadows
@@ -59,6 +62,7 @@ func tablesOf(s stores) tables {
 		nodes:        s.Nodes(),
 		properties:   s.Properties(),
 		events:       s.Events(),
+		calls:        s.Calls(),
 		desired:      s.DesiredProperties(),
 		applications: s.Applications(),
 		shadows:      s.Shadows(),
@@ -109,9 +113,10 @@ func assemble(p parts) http.Handler {
 		rows:       t.devices,
 		properties: t.properties,
 		events:     t.events,
+		calls:      t.calls,
 		desired:    t.desired,
 		shadows:    shadow.New(t.shadows, p.now),
-		commander:  rawCommander{p.commander, cached, scripts},
+		commander:  callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now)},
 		scripts:    scripts,
 		scriptRows: t.scripts,
 		runner:     p.runner,

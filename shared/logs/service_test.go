@@ -40,7 +40,7 @@ func TestBootstrap(t *testing.T) {
 		}
 		defer f.Close()
 		plan, err := logs.Bootstrap(c, "relink", f)
-		if err != nil || len(plan) != 4 {
+		if err != nil || len(plan) != 5 {
 			t.Fatalf("plan %v: %v", plan, err)
 		}
 		for _, p := range plan {

@@ -27,6 +27,7 @@ const (
 	DataFormatMismatch   Cause = "data_format_mismatch"
 	RateLimitedMessages  Cause = "rate_limited_messages"
 	RRPCUnexpected       Cause = "rrpc_unexpected"
+	ReplyUnexpected      Cause = "reply_unexpected"
 	SessionSuperseded    Cause = "session_superseded"
 	StoreThrottled       Cause = "store_throttled"
 	DeadLetter           Cause = "dead_letter"
@@ -93,6 +94,8 @@ var publishes = []Explanation{
 		"Use thing/model/up_raw for raw products and thing/event/… for Alink JSON; the data format is a property of the product."},
 	{RateLimitedMessages, "More messages of the device came than are taken: it sends more than 30 a second with QoS 0 or 10 with QoS 1, or it is behind a gateway and so many of its earlier messages are undecided that the other sub-devices would have to wait. The excess was dropped without an acknowledgement.",
 		"Collect values and post them together; up to 200 properties go into one message. If it is behind a gateway and sends little, look at the latency of the function that takes its messages."},
+	{ReplyUnexpected, "A device answered a property set or a service, but no such request of the last seven days waits for an answer.",
+		"Answer with the id of the request, once. Firmware that answers what it was not asked does no harm."},
 	{RRPCUnexpected, "A device answered a synchronous call that is not waiting any more, or never was.",
 		"Answer within the caller's time-out (at most 8 seconds), on the response topic with the same message id."},
 	{SessionSuperseded, "The message came from a session that a newer one of the same device has replaced; it was not taken.",

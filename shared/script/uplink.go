@@ -214,11 +214,11 @@ func noted(payload []byte) record.Result {
 	if err != nil {
 		return failed(err)
 	}
-	return record.Result{Code: alink.CodeOK, Detail: Answered(reply)}
+	return record.Result{Code: alink.CodeOK, Detail: answered(reply)}
 }
 
-// Answered says for the log what a device answered.
-func Answered(reply alink.Reply) string {
+// answered says for the log what a device answered.
+func answered(reply alink.Reply) string {
 	return "the device's own code " + strconv.Itoa(reply.Code) + ", to request " + reply.ID
 }
 
@@ -232,18 +232,19 @@ func (s *Service) DecodeReply(ctx context.Context, from Source, payload []byte) 
 	return text, reply, err
 }
 
-// Families are the topics on which devices of raw products answer.
-func (s *Service) Families() map[topic.Family]exchange.Family {
-	return map[topic.Family]exchange.Family{topic.DownRawReply: {Serve: s.answered, Raw: true}}
-}
+// A Replier takes a device's answer, an Alink reply, to a request that is not known to be of a certain service.
+type Replier func(ctx context.Context, rec *record.Record, identifier string, payload []byte) exchange.Answer
 
-// answered takes the answer to a property set or an asynchronous service. Nobody waits for it: it is noted.
-func (s *Service) answered(ctx context.Context, r *exchange.Request) exchange.Answer {
-	_, reply, err := s.DecodeReply(ctx, Source{Device: r.Ref(), MessageID: r.Record.MessageID}, r.Record.Payload)
-	if err != nil {
-		return exchange.Answer{Err: err, Detail: describe(err)}
+// Families are the topics on which devices of raw products answer. What the script makes of an answer goes to replied.
+func (s *Service) Families(replied Replier) map[topic.Family]exchange.Family {
+	serve := func(ctx context.Context, r *exchange.Request) exchange.Answer {
+		text, err := s.Decode(ctx, Source{Device: r.Ref(), MessageID: r.Record.MessageID}, r.Record.Payload)
+		if err != nil {
+			return exchange.Answer{Err: err, Detail: describe(err)}
+		}
+		return replied(ctx, r.Record, "", text)
 	}
-	return exchange.Answer{Detail: Answered(reply)}
+	return map[topic.Family]exchange.Family{topic.DownRawReply: {Serve: serve, Raw: true}}
 }
 
 // parallel calls f(0) … f(n-1), some at the same time.

@@ -1,0 +1,133 @@
+// Package service keeps what was asked of devices and what they answered: services, property sets and gets. A device answers an
+// asynchronous request on a topic of its own, any time later; which request it was is found by the id in the answer, and, because some
+// firmware has ids of its own, else by the oldest request of the same service that waits ("Interoperability rules", 19).
+package service
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"relink/shared/alink"
+	"relink/shared/exchange"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/refusal"
+	"relink/shared/store"
+	"relink/shared/topic"
+)
+
+// Identifiers of what is not a service of the thing model.
+const (
+	Set = "set" // a property set
+	Get = "get" // a property get
+)
+
+const (
+	waitFor = 7 * 24 * time.Hour // as long as a request may wait for its device
+	recent  = 100                // requests that an answer is looked for among
+)
+
+// A Service stores calls and answers. It is safe for concurrent use.
+type Service struct {
+	calls store.Calls
+	now   func() time.Time
+}
+
+// New makes a service. now is the clock, time.Now if nil.
+func New(calls store.Calls, now func() time.Time) *Service {
+	if now == nil {
+		now = time.Now
+	}
+	return &Service{calls, now}
+}
+
+// Call stores requests before they are sent; Time is set in each if it is 0.
+func (s *Service) Call(ctx context.Context, calls ...store.Call) error {
+	at := s.now().UnixMilli()
+	for i := range calls {
+		if calls[i].Time == 0 {
+			calls[i].Time = at
+		}
+	}
+	for _, err := range s.calls.Put(ctx, calls) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Answer stores the answer to a call that is known, as a synchronous one is. An answer that is no envelope is stored as a string.
+func (s *Service) Answer(ctx context.Context, c store.Call, payload []byte) error {
+	reply, err := alink.ParseReply(payload)
+	if err != nil {
+		reply.Code = alink.CodeNotJSON
+	}
+	c.Output, c.Code, c.AnsweredAt = document(payload), reply.Code, s.now().UnixMilli()
+	return s.calls.Answer(ctx, &c)
+}
+
+// document is a payload as JSON: itself, made strict, or a string of its characters.
+func document(payload []byte) []byte {
+	if strict, err := alink.Normalize(payload); err == nil {
+		return strict
+	}
+	return alink.AppendString(nil, payload)
+}
+
+// Families are the topics on which devices answer.
+func (s *Service) Families() map[topic.Family]exchange.Family {
+	reply := func(identifier func(*exchange.Request) string) exchange.Family {
+		return exchange.Family{Raw: true, Serve: func(ctx context.Context, r *exchange.Request) exchange.Answer {
+			return s.Replied(ctx, r.Record, identifier(r), r.Record.Payload)
+		}}
+	}
+	return map[topic.Family]exchange.Family{
+		topic.PropertySetReply: reply(func(*exchange.Request) string { return Set }),
+		topic.PropertyGetReply: reply(func(*exchange.Request) string { return Get }),
+		topic.ServiceReply:     reply(func(r *exchange.Request) string { return r.Up.Name }),
+	}
+}
+
+// Replied takes a device's answer, an Alink reply, to a request of this identifier; empty if that is not known.
+func (s *Service) Replied(ctx context.Context, rec *record.Record, identifier string, payload []byte) exchange.Answer {
+	reply, err := alink.ParseReply(payload)
+	if err != nil {
+		return exchange.Answer{Err: err}
+	}
+	said := "the device's own code " + strconv.Itoa(reply.Code) + ", to request " + reply.ID
+	call, err := s.find(ctx, rec.Device, identifier, reply.ID, rec.ReceivedAt)
+	if err != nil {
+		return exchange.Answer{Err: err}
+	}
+	if call == nil {
+		return exchange.Answer{Cause: refusal.ReplyUnexpected, Detail: said}
+	}
+	call.Output, call.Code, call.AnsweredAt = document(payload), reply.Code, rec.ReceivedAt
+	if err := s.calls.Answer(ctx, call); err != nil {
+		return exchange.Answer{Err: err}
+	}
+	return exchange.Answer{Detail: said}
+}
+
+// find looks for the request that an answer belongs to; nil if there is none.
+func (s *Service) find(ctx context.Context, ref iot.DeviceRef, identifier, id string, now int64) (*store.Call, error) {
+	calls, _, err := s.calls.List(ctx, ref, store.CallQuery{
+		Identifier: identifier, From: now - waitFor.Milliseconds(), To: now + time.Minute.Milliseconds(), Limit: recent,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var oldest *store.Call
+	for i := range calls { // newest first
+		c := &calls[i]
+		if c.MessageID == id {
+			return c, nil
+		}
+		if identifier != "" && c.AnsweredAt == 0 {
+			oldest = c
+		}
+	}
+	return oldest, nil
+}
