@@ -16,7 +16,7 @@ func TestCallsAreStored(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	pk, name := s.product(t, "things"), "thermo-01"
-	s.thing(t, pk, name)
+	s.connect(t, s.thing(t, pk, name))
 	must[*sdk.SetDevicePropertyResponse](t)(s.SetDeviceProperty(&sdk.SetDevicePropertyRequest{ProductKey: &pk, DeviceName: &name, Items: tea.String(`{"power":1}`)}))
 	must[*sdk.InvokeThingServiceResponse](t)(s.InvokeThingService(&sdk.InvokeThingServiceRequest{ProductKey: &pk, DeviceName: &name, Identifier: tea.String("reboot"), Args: tea.String(`{"delay":5}`)}))
 	s.commands.answer(downlink.Outcome{State: downlink.Sent, Reply: []byte(`{"id":"1","code":200,"data":{"sum":5}}`)}, nil)
