@@ -3,10 +3,8 @@
 package sandbox
 
 import (
-	"errors"
 	"os"
 	"runtime/metrics"
-	"syscall"
 	"time"
 )
 
@@ -28,12 +26,9 @@ func confine(more int64) error {
 	return nil
 }
 
-var start = time.Now()
+var began = time.Now()
 
 // cpuTime is the time of day, as the CPU time of another process is not to be had everywhere.
-func cpuTime(pid int) (used time.Duration, ok bool) {
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-		return 0, false
-	}
-	return time.Since(start), true
+func cpuTime(int) (used time.Duration, ok bool) {
+	return time.Since(began), true
 }

@@ -81,8 +81,9 @@ func (w *worker) call(ctx context.Context, s Script, f Function, topic string, i
 
 // exchange sends what is in the buffer and waits for the answer, for so much CPU time.
 func (w *worker) exchange(ctx context.Context, budget time.Duration) (Run, *Failure, bool, error) {
+	budget *= slowdown
 	if !w.used {
-		budget += loadCPU // it has to start
+		budget += slowdown * loadCPU // it has to start
 	}
 	before, alive := cpuTime(w.cmd.Process.Pid)
 	started := time.Now()
@@ -150,6 +151,7 @@ func (w *worker) obituary(reason Kind) *Failure {
 	case strings.Contains(said, "stack exceeds"):
 		return &Failure{Kind: TooDeep, Message: "the script's data is nested too deep"}
 	case strings.Contains(said, "out of memory"), strings.Contains(said, "cannot allocate memory"), strings.Contains(said, "errno=12"),
+		strings.Contains(said, "failed to allocate"), // the race detector
 		// The collector does not check everything that the kernel refuses it, and trips over it on its own stack.
 		strings.Contains(said, "SIGSEGV") && strings.Contains(said, "\ngoroutine 0 "):
 		return &Failure{Kind: TooMuchMemory, Message: errMemory.Error()}
