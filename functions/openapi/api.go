@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relink/shared/device/registry"
+	"relink/shared/deviceinfo"
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/product"
@@ -40,6 +41,8 @@ type api struct {
 	scriptRows store.Scripts
 	runner     script.Runner
 	keys       openapi.Keys
+	infos      *deviceinfo.Service
+	tagIndex   store.DeviceInfos
 }
 
 // productKey reads the parameter ProductKey.

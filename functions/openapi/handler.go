@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relink/shared/device/registry"
+	"relink/shared/deviceinfo"
 	"relink/shared/openapi"
 	"relink/shared/product"
 	"relink/shared/script"
@@ -123,6 +124,8 @@ func assemble(p parts) http.Handler {
 		keys:       p.keys,
 		ids:        ids,
 		topology:   gateways,
+		infos:      deviceinfo.New(deviceinfo.Stores{Products: t.products, Infos: t.infos, Network: t.network}, nil, p.now),
+		tagIndex:   t.infos,
 		delivery:   p.delivery,
 		sessions:   t.sessions,
 		nodes:      t.nodes,
