@@ -12,6 +12,8 @@ import (
 func (a *app) deviceCommand() *cobra.Command {
 	c := group("device", "Register, list, show, disable and delete devices")
 	c.AddCommand(a.deviceCreate(), a.deviceList(), a.deviceShow(), a.deviceDisable(), a.deviceEnable(), a.deviceDelete(), a.deviceReset(), a.deviceRotate())
+	c.AddCommand(a.deviceCreate(), a.deviceList(), a.deviceShow(), a.deviceDisable(), a.deviceEnable(), a.deviceDelete())
+	c.AddCommand(a.deviceLog(), a.deviceNetwork())
 	return c
 }
 
@@ -111,7 +113,15 @@ func (a *app) deviceShow() *cobra.Command {
 				return err
 			}
 			d := resp.Body.Data
-			return a.print(cmd, d, func(w io.Writer) {
+			f, err := a.facts(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			shown := struct {
+				*iotapi.QueryDeviceDetailResponseBodyData
+				facts
+			}{d, f}
+			return a.print(cmd, shown, func(w io.Writer) {
 				row(w, "product", str(d.ProductKey)+" ("+str(d.ProductName)+")")
 				row(w, "device name", str(d.DeviceName))
 				row(w, "device secret", str(d.DeviceSecret))
@@ -121,6 +131,7 @@ func (a *app) deviceShow() *cobra.Command {
 				row(w, "first seen", or(str(d.UtcActive), "never"))
 				row(w, "last connected", or(str(d.UtcOnline), "never"))
 				row(w, "from", or(str(d.IpAddress), "-"))
+				f.write(w)
 			})
 		},
 	}

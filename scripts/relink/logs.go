@@ -35,17 +35,22 @@ func (a *app) logsCommand() *cobra.Command {
 	var device, message, query, store string
 	var since time.Duration
 	var limit int
+	var uploaded bool
 	c := &cobra.Command{
 		Use:   "logs",
 		Short: "Show what happened to a device, or the way of one message",
 		Example: `  relink logs --device a1B2c3D4e5F/lamp-001
   relink logs --message 7391204857382912
+  relink logs --uploaded --device a1B2c3D4e5F/lamp-001
   relink logs --query 'operation: auth and not code: 200' --since 15m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, project, err := a.logService()
 			if err != nil {
 				return err
+			}
+			if uploaded {
+				store = logs.StoreUploaded
 			}
 			expression, err := logExpression(device, message, query)
 			if err != nil {
@@ -58,7 +63,7 @@ func (a *app) logsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if message != "" {
+			if message != "" && !uploaded {
 				more, err := messageWay(client, project, lines, message, now.Add(-since), now)
 				if err != nil {
 					return err
@@ -72,7 +77,8 @@ func (a *app) logsCommand() *cobra.Command {
 	c.Flags().StringVar(&device, "device", "", "PRODUCT_KEY/DEVICE_NAME")
 	c.Flags().StringVar(&message, "message", "", "message id: its way through all logstores")
 	c.Flags().StringVar(&query, "query", "", "expression in Log Service's query language")
-	c.Flags().StringVar(&store, "logstore", logs.StoreDevice, "device, audit, function or connector")
+	c.Flags().StringVar(&store, "logstore", logs.StoreDevice, "device, device_upload, audit, function or connector")
+	c.Flags().BoolVar(&uploaded, "uploaded", false, "what devices write into their own logs: the logstore device_upload")
 	c.Flags().DurationVar(&since, "since", time.Hour, "how far back")
 	c.Flags().IntVar(&limit, "limit", 100, "at most that many lines, the newest")
 	return c
@@ -143,7 +149,7 @@ func lineTime(l map[string]string) string {
 func writeLines(w io.Writer, lines []map[string]string) {
 	first := []string{
 		"logstore", logs.FieldProductKey, logs.FieldDeviceName, logs.FieldOperation, logs.FieldCode, logs.FieldReason, logs.FieldTopic,
-		logs.FieldMessageID, logs.FieldLatency, logs.FieldDetail,
+		logs.FieldMessageID, logs.FieldLatency, logs.FieldDetail, logs.FieldLevel, logs.FieldModule, logs.FieldTraceContext, logs.FieldContent,
 	}
 	known := map[string]bool{logs.FieldAt: true}
 	for _, f := range first {
