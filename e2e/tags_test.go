@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -10,22 +8,6 @@ import (
 	iotapi "github.com/alibabacloud-go/iot-20180120/v6/client"
 	"github.com/alibabacloud-go/tea/tea"
 )
-
-// relink runs the command line against the system.
-func (s *system) relink(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := exec.Command("go", append([]string{"run", "./scripts/relink", "--env", filepath.Join(s.dir, "env")}, args...)...)
-	cmd.Dir = root
-	cmd.Env = cmd.Environ()
-	for k, v := range s.env {
-		cmd.Env = append(cmd.Env, k+"="+v)
-	}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("relink %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
 
 // Tags that a device gives are the application's to read, and the other way round; facts of the SDK are told to operators; the device's
 // own log is found with the command line once its upload is on.
