@@ -372,3 +372,55 @@ func urlForm(pk, dn, ps string) url.Values {
 	return url.Values{"productKey": {pk}, "deviceName": {dn}, "random": {"1"}, "signMethod": {"hmacsha256"},
 		"sign": {hmacSHA256(ps, "deviceName"+dn+"productKey"+pk+"random1")}}
 }
+
+// TestClientCertificate lets a device log in with the certificate that the platform issued.
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	s := sharedSystem(t)
+	api := s.api(t)
+	p, err := api.CreateProduct(&iotapi.CreateProductRequest{ProductName: tea.String(fmt.Sprintf("x509_%d", time.Now().UnixNano()%1e12)), NodeType: tea.Int32(0),
+		DataFormat: tea.Int32(1), AuthType: tea.String("x509"), AliyunCommodityCode: tea.String("iothub_senior")})
+	if err != nil || !tea.BoolValue(p.Body.Success) {
+		t.Fatalf("CreateProduct: %v %v", err, p)
+	}
+	pk := *p.Body.Data.ProductKey
+	d := newDevice(t, api, pk, "door-001")
+	q, err := api.QueryDeviceCert(&iotapi.QueryDeviceCertRequest{ProductKey: &pk, DeviceName: tea.String("door-001")})
+	if err != nil || !tea.BoolValue(q.Body.Success) {
+		t.Fatalf("QueryDeviceCert: %v %v", err, q)
+	}
+	info := q.Body.DeviceCertInfo
+	pair, err := tls.X509KeyPair([]byte(*info.Certificate), []byte(*info.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := func(user string, shown bool) *mqtt.ClientOptions {
+		config := s.authority(t)
+		config.CipherSuites, config.MaxVersion = []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}, tls.VersionTLS12
+		if shown {
+			config.Certificates = []tls.Certificate{pair}
+		}
+		o := mqtt.NewClientOptions().AddBroker("ssl://" + s.env["RELINK_MQTT"]).SetTLSConfig(config).SetAutoReconnect(false).SetConnectTimeout(8 * time.Second)
+		return o.SetClientID("|securemode=2,_v=sdk-c-3.0.1|").SetUsername(user)
+	}
+	first := connect(t, d, options("&", true))
+	if got, want := string(first.next(t, "/ext/auth/identity/response")), fmt.Sprintf(`{"productKey":"%s","deviceName":"door-001"}`, pk); got != want {
+		t.Errorf("identity %s, want %s", got, want)
+	}
+	first.Disconnect(0)
+	l := connect(t, d, options("door-001&"+pk, true))
+	l.post(t, "/"+pk+"/door-001/user/update", "{}")
+	refusedWith(t, options("door-002&"+pk, true), 4)
+	refusedWith(t, options("&", false), 4)
+	refusedWith(t, lampOptions(d, "tcp://"+s.env["RELINK_MQTT"], nil), 5) // its product does not take secrets
+	s.relink(t, "certificate", "revoke", *info.CertSN)
+	select {
+	case <-l.lost:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection of a revoked certificate stays")
+	}
+	refusedWith(t, options("&", true), 4)
+	if text := s.relink(t, "ca", "list"); !strings.Contains(text, "platform") {
+		t.Errorf("ca list: %s", text)
+	}
+}

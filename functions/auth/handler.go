@@ -119,7 +119,15 @@ func (h *handler) answer(ctx context.Context, rec *record.Record, d access.Decis
 		if err != nil {
 			return h.failed(ctx, rec, err)
 		}
-		return record.Result{Code: 200, Data: data}
+		result := record.Result{Code: 200, Data: data}
+		if d.Identify {
+			who, err := json.Marshal(device.Registered{ProductKey: d.Grant.ProductKey, DeviceName: d.Grant.DeviceName})
+			if err != nil {
+				return h.failed(ctx, rec, err)
+			}
+			result.Replies = []record.Reply{{Topic: device.TopicIdentity, Payload: who}}
+		}
+		return result
 	case d.Refusal != nil:
 		return h.refused(d.Refusal)
 	case iot.Is(d.Err, iot.Throttled) || iot.Is(d.Err, iot.Unavailable):

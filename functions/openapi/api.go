@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"relink/shared/certificate"
 	"relink/shared/device/registry"
 	"relink/shared/deviceinfo"
 	"relink/shared/iot"
@@ -19,30 +20,31 @@ import (
 
 // An api holds what the actions work with.
 type api struct {
-	products   *product.Service
-	cached     *store.CachedProducts // for calls that send and read; what others change is seen after two seconds
-	devices    *registry.Registry
-	rows       store.Devices // for lists, which need no use case
-	properties store.Properties
-	events     store.Events
-	calls      store.Calls
-	desired    store.DesiredProperties
-	sessions   store.Sessions
-	nodes      store.Nodes
-	delivery   *delivery
-	commander  commander
-	ids        *ids
-	topology   *topology.Service
-	now        func() time.Time
-	region     string
-	log        *slog.Logger
-	shadows    *shadow.Service
-	scripts    *script.Service
-	scriptRows store.Scripts
-	runner     script.Runner
-	keys       openapi.Keys
-	infos      *deviceinfo.Service
-	tagIndex   store.DeviceInfos
+	products     *product.Service
+	cached       *store.CachedProducts // for calls that send and read; what others change is seen after two seconds
+	devices      *registry.Registry
+	certificates *certificate.Service
+	rows         store.Devices // for lists, which need no use case
+	properties   store.Properties
+	events       store.Events
+	calls        store.Calls
+	desired      store.DesiredProperties
+	sessions     store.Sessions
+	nodes        store.Nodes
+	delivery     *delivery
+	commander    commander
+	ids          *ids
+	topology     *topology.Service
+	now          func() time.Time
+	region       string
+	log          *slog.Logger
+	shadows      *shadow.Service
+	scripts      *script.Service
+	scriptRows   store.Scripts
+	runner       script.Runner
+	keys         openapi.Keys
+	infos        *deviceinfo.Service
+	tagIndex     store.DeviceInfos
 }
 
 // productKey reads the parameter ProductKey.

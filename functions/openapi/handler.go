@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"relink/shared/certificate"
 	"relink/shared/device/registry"
 	"relink/shared/deviceinfo"
 	"relink/shared/openapi"
@@ -33,6 +34,7 @@ type tables struct {
 	infos        store.DeviceInfos
 	network      store.NetworkStatuses
 	scripts      store.Scripts
+	certificates store.Certificates
 	gateways     topology.Stores
 }
 
@@ -51,6 +53,7 @@ type stores interface {
 	DeviceInfos() store.DeviceInfos
 	NetworkStatuses() store.NetworkStatuses
 	Scripts() store.Scripts
+	Certificates() store.Certificates
 	Topology() store.Topology
 	Discoveries() store.Discoveries
 }
@@ -70,6 +73,7 @@ func tablesOf(s stores) tables {
 		infos:        s.DeviceInfos(),
 		network:      s.NetworkStatuses(),
 		scripts:      s.Scripts(),
+		certificates: s.Certificates(),
 		gateways:     s,
 	}
 }
@@ -110,28 +114,29 @@ func assemble(p parts) http.Handler {
 		products: product.New(t.products, t.devices, p.now),
 		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
 			Applications: t.applications}, announcer{dropper{p.commander}, gateways, ids}, p.now),
-		cached:     cached,
-		rows:       t.devices,
-		properties: t.properties,
-		events:     t.events,
-		calls:      t.calls,
-		desired:    t.desired,
-		shadows:    shadow.New(t.shadows, p.now),
-		commander:  callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now)},
-		scripts:    scripts,
-		scriptRows: t.scripts,
-		runner:     p.runner,
-		keys:       p.keys,
-		ids:        ids,
-		topology:   gateways,
-		infos:      deviceinfo.New(deviceinfo.Stores{Products: t.products, Infos: t.infos, Network: t.network}, nil, p.now),
-		tagIndex:   t.infos,
-		delivery:   p.delivery,
-		sessions:   t.sessions,
-		nodes:      t.nodes,
-		now:        p.now,
-		region:     p.region,
-		log:        p.log,
+		certificates: certificate.New(t.certificates, p.now),
+		cached:       cached,
+		rows:         t.devices,
+		properties:   t.properties,
+		events:       t.events,
+		calls:        t.calls,
+		desired:      t.desired,
+		shadows:      shadow.New(t.shadows, p.now),
+		commander:    callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now)},
+		scripts:      scripts,
+		scriptRows:   t.scripts,
+		runner:       p.runner,
+		keys:         p.keys,
+		ids:          ids,
+		topology:     gateways,
+		infos:        deviceinfo.New(deviceinfo.Stores{Products: t.products, Infos: t.infos, Network: t.network}, nil, p.now),
+		tagIndex:     t.infos,
+		delivery:     p.delivery,
+		sessions:     t.sessions,
+		nodes:        t.nodes,
+		now:          p.now,
+		region:       p.region,
+		log:          p.log,
 	}
 	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),

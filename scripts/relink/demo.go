@@ -70,7 +70,7 @@ func (a *app) demo() (*demo, error) {
 		return nil, err
 	}
 	if productKey == "" {
-		p, err := a.createProduct(demoProduct, "the ready-made device", false, false, 1)
+		p, err := a.createProduct(demoProduct, "the ready-made device", false, false, false, 1)
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ func (a *app) productCommand() *cobra.Command {
 
 func (a *app) productCreate() *cobra.Command {
 	var name, description string
-	var gateway, raw bool
+	var gateway, raw, x509 bool
 	var validate int32
 	c := &cobra.Command{
 		Use:     "create",
@@ -25,7 +25,7 @@ func (a *app) productCreate() *cobra.Command {
 		Example: `  relink product create --name lamps`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.createProduct(name, description, gateway, raw, validate)
+			p, err := a.createProduct(name, description, gateway, raw, x509, validate)
 			if err != nil {
 				return err
 			}
@@ -40,12 +40,13 @@ func (a *app) productCreate() *cobra.Command {
 	c.Flags().StringVar(&description, "description", "", "up to 100 characters")
 	c.Flags().BoolVar(&gateway, "gateway", false, "a gateway, which may have sub-devices")
 	c.Flags().BoolVar(&raw, "raw", false, "custom data format, parsed by a script, and not Alink JSON")
+	c.Flags().BoolVar(&x509, "x509", false, "devices log in with certificates, and not with secrets")
 	c.Flags().Int32Var(&validate, "validate", 1, "1: check identifiers and data types; 2: check nothing")
 	_ = c.MarkFlagRequired("name") // fails only for a flag that does not exist
 	return c
 }
 
-func (a *app) createProduct(name, description string, gateway, raw bool, validate int32) (*iotapi.CreateProductResponseBodyData, error) {
+func (a *app) createProduct(name, description string, gateway, raw, x509 bool, validate int32) (*iotapi.CreateProductResponseBodyData, error) {
 	api, err := a.api()
 	if err != nil {
 		return nil, err
@@ -59,6 +60,9 @@ func (a *app) createProduct(name, description string, gateway, raw bool, validat
 	}
 	if gateway {
 		r.NodeType = tea.Int32(1)
+	}
+	if x509 {
+		r.AuthType = tea.String("x509")
 	}
 	if raw {
 		r.DataFormat = tea.Int32(0)

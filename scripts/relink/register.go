@@ -80,7 +80,7 @@ func (a *app) fleet(name, tsl string, count int) ([]load.Device, error) {
 		return nil, err
 	}
 	if productKey == "" {
-		p, err := a.createProduct(name, "simulated devices", false, false, 1)
+		p, err := a.createProduct(name, "simulated devices", false, false, false, 1)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"relink/shared/certificate"
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/refusal"
@@ -26,6 +27,8 @@ type Decision struct {
 	Grant   *device.Grant
 	Refusal *device.Refusal
 	Err     error
+
+	Identify bool // beside Grant: the device does not know who it is, and is to be told
 }
 
 // A Service decides logins. It is safe for concurrent use.
@@ -34,6 +37,7 @@ type Service struct {
 	devices  store.Devices
 	sessions store.Sessions
 	grants   *Granter
+	certs    *certificate.Service
 	now      func() time.Time
 }
 
@@ -43,6 +47,7 @@ type Stores interface {
 	Devices() store.Devices
 	Sessions() store.Sessions
 	Nodes() store.Nodes
+	Certificates() store.Certificates
 }
 
 // New makes a service whose grants hold for grantFor, DefaultGrantFor if 0. now is the clock, time.Now if nil.
@@ -52,7 +57,7 @@ func New(s Stores, grantFor time.Duration, now func() time.Time) *Service {
 	}
 	return &Service{
 		products: store.NewCachedProducts(s.Products(), now), devices: s.Devices(), sessions: s.Sessions(),
-		grants: NewGranter(s.Nodes(), grantFor, now), now: now,
+		grants: NewGranter(s.Nodes(), grantFor, now), certs: certificate.New(s.Certificates(), now), now: now,
 	}
 }
 
@@ -63,7 +68,9 @@ type attempt struct {
 	product *store.CachedProduct
 	device  *store.Device
 	answer  *Decision
-	serial  int64 // of the secret that proved it; 0 if none did
+	unnamed bool               // the user name does not say who it is
+	bound   *store.Certificate // that proved it
+	serial  int64              // of the secret that proved it; 0 if none did
 }
 
 func (a *attempt) decided() bool { return *a.answer != Decision{} }
@@ -91,6 +98,7 @@ func (s *Service) Login(ctx context.Context, logins []device.Login) []Decision {
 	}
 	now := s.now().UnixMilli()
 	s.findIotIDs(ctx, attempts)
+	s.findCertificates(ctx, attempts)
 	s.findProducts(ctx, attempts)
 	s.findDevices(ctx, attempts)
 	for i := range attempts {
@@ -119,6 +127,10 @@ func (a *attempt) verify(now int64) {
 		if !checkDeviceToken(tokens, a.claim.id.ID, a.login.Password) {
 			cause = refusal.TokenMismatch
 		}
+	case byCertificate:
+		if a.device != nil && a.device.IotID != a.bound.IotID {
+			cause, detail = refusal.CertificateUnbound, "it was bound to a device of this name that was deleted"
+		}
 	case byPreAuth:
 		which, cause = checkPreAuthToken(secrets, a.claim.iotID, a.login.Password, now)
 	default:
@@ -138,8 +150,12 @@ func (a *attempt) verify(now int64) {
 			}
 		}
 		a.refuse(cause, detail)
-	case a.product.AuthType == authTypeX509:
-		a.refuse(refusal.AuthMethodNotAllowed, "the product has certificates")
+	case (a.product.AuthType == authTypeX509) != (a.claim.proof == byCertificate):
+		detail := "the product has certificates"
+		if a.claim.proof == byCertificate {
+			detail = "the product has secrets"
+		}
+		a.refuse(refusal.AuthMethodNotAllowed, detail)
 	case a.device.Disabled:
 		a.refuse(refusal.DeviceDisabled, "")
 	case which >= 0:
@@ -179,6 +195,7 @@ func (s *Service) take(ctx context.Context, attempts []attempt) {
 		}
 		a.answer.Grant = s.grants.Grant(ctx, a.product, a.device, sessions[i])
 		Keep(a.answer.Grant, sessions[i], before[i])
+		a.answer.Identify = a.unnamed
 		a.answer.Grant.Warning = flapping(sessions[i])
 	}
 }

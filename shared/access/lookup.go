@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"relink/shared/iot"
@@ -31,6 +32,34 @@ func (s *Service) findIotIDs(ctx context.Context, attempts []attempt) {
 		default:
 			a.claim.ref = ref
 		}
+	})
+}
+
+// findCertificates finds who the logins with a certificate are of.
+func (s *Service) findCertificates(ctx context.Context, attempts []attempt) {
+	var asking []*attempt
+	for i := range attempts {
+		if a := &attempts[i]; !a.decided() && a.claim.proof == byCertificate {
+			asking = append(asking, a)
+		}
+	}
+	eachOf(len(asking), func(i int) {
+		a := asking[i]
+		bound, err := s.certs.Identify(ctx, a.login.Certificate)
+		if e, ok := errors.AsType[*refusal.Error](err); ok {
+			a.refuse(e.Cause, e.Detail)
+			return
+		}
+		if err != nil {
+			a.answer.Err = err
+			return
+		}
+		a.unnamed = a.claim.ref.IsZero()
+		if !a.unnamed && a.claim.ref != bound.Ref {
+			a.refuse(refusal.CertificateOtherDevice, "it is bound to "+bound.Ref.String())
+			return
+		}
+		a.claim.ref, a.bound = bound.Ref, bound
 	})
 }
 

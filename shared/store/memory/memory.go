@@ -34,6 +34,7 @@ type Store struct {
 	deadLetters  []store.DeadLetter
 	applications map[int64]store.Application
 	scripts      scriptTables
+	certificates certificateTables
 	shadows      map[iot.DeviceRef]store.Shadow
 	infos        map[iot.DeviceRef]store.DeviceInfo
 	network      map[iot.DeviceRef]map[networkPoint]store.NetworkStatus

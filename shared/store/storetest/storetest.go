@@ -14,6 +14,7 @@ type Stores interface {
 	Products() store.Products
 	Scripts() store.Scripts
 	Devices() store.Devices
+	Certificates() store.Certificates
 	Sessions() store.Sessions
 	Nodes() store.Nodes
 	Properties() store.Properties
@@ -44,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 	}{
 		{"products", testProducts},
 		{"scripts", testScripts},
+		{"certificates", testCertificates},
 		{"devices", testDevices},
 		{"device_credentials", testCredentials},
 		{"device_credentials_race", testCredentialsRace},
