@@ -44,6 +44,9 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 	if userErr == nil && err != nil && bare(&pk, err) && certificate != nil && len(pk.Connect.Password) == 0 {
 		err = nil // a certificate needs no parameters
 	}
+	if user := string(pk.Connect.Username); (user == "" || user == "&") && len(pk.Connect.Password) == 0 && certificate == nil && (err == nil || bare(&pk, err)) {
+		return refusal.New(refusal.CertificateMissing, "")
+	}
 	if unnamed {
 		err = nil
 	} else if err == nil {

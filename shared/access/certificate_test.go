@@ -54,7 +54,7 @@ func TestCertificates(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := newStore(t)
-	must(t, s.Products().Create(ctx, &store.Product{Key: "a1certified", DataFormat: 1, AuthType: "x509", Topics: device.DefaultTopics()}))
+	must(t, s.Products().Create(ctx, &store.Product{Key: "a1certified", DataFormat: 1, AuthType: "x509"}))
 	dev := &store.Device{Ref: iot.DeviceRef{ProductKey: "a1certified", DeviceName: "door-001"}, IotID: "iot-door", Secret: secret}
 	must(t, s.Devices().Create(ctx, dev))
 	certs := certificate.New(s.Certificates(), clock)
