@@ -62,7 +62,7 @@ that localstack writes (--env).`,
 		a.productCommand(), a.deviceCommand(), a.certificateCommand(), a.caCommand(), a.modelCommand(), a.propertyCommand(), a.eventCommand(), a.serviceCommand(), a.scriptCommand(),
 		a.shadowCommand(), a.tagCommand(),
 		a.logsCommand(), a.whyCommand(), a.simulateCommand(), a.benchCommand(), a.bareBrokerCommand(),
-		a.bootstrapCommand(), a.demoCommand(), a.connectorCommand(), a.faultsCommand(),
+		a.bootstrapCommand(), a.demoCommand(), a.connectorCommand(), a.faultsCommand(), a.configCommand(), a.jobCommand(),
 	)
 	return root
 }
