@@ -154,7 +154,7 @@ func (s *Service) provision(ctx context.Context, gateway iot.DeviceRef, e *entry
 	if err := mayLearn(gateway, k.devices[i], owner); err != nil {
 		return err
 	}
-	if session != nil && owner != gateway { // in use, and not with this gateway ("Dynamic registration")
+	if session != nil && session.OnlineAt > k.devices[i].Credentials.ResetAt && owner != gateway { // in use, and not with this gateway ("Dynamic registration")
 		return errActivated
 	}
 	return nil
