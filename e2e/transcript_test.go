@@ -98,7 +98,7 @@ type stage struct {
 func newStage(t *testing.T, s *system) *stage {
 	t.Helper()
 	api := s.api(t)
-	g := &stage{s: s, pk: goldenProduct(t, api)}
+	g := &stage{s: s, pk: goldenProduct(t, api, "transcript_golden")}
 	g.gateways = plainProduct(t, api, "transcript_gateway", 1, 1)
 	g.subs = plainProduct(t, api, "transcript_sub", 0, 1)
 	g.raws = sync.OnceValue(func() string { return rawProduct(t, s, api) })
@@ -141,10 +141,11 @@ func publishModel(t *testing.T, api *iotapi.Client, pk string) {
 }
 
 // goldenProduct has the model of the device protocol's golden examples.
-func goldenProduct(t *testing.T, api *iotapi.Client) string {
+func goldenProduct(t *testing.T, api *iotapi.Client, name string) string {
 	t.Helper()
-	pk := plainProduct(t, api, "transcript_golden", 0, 1)
+	pk := plainProduct(t, api, name, 0, 1)
 	importModel(t, api, pk, "golden_model.json", "")
+	importModel(t, api, pk, "golden_module.json", "meter")
 	publishModel(t, api, pk)
 	return pk
 }
@@ -211,6 +212,9 @@ type scene struct {
 	running chan []byte      // answers of !&
 }
 
+// productWide are calls that all devices of a product hear, so that their transcript needs a product of its own.
+var productWide = regexp.MustCompile(`RemoteConfig|PubBroadcast|ProductTopic`)
+
 func (g *stage) play(t *testing.T, name, options string, steps []step) {
 	api := g.s.api(t)
 	text := ""
@@ -224,8 +228,12 @@ func (g *stage) play(t *testing.T, name, options string, steps []step) {
 		p.names[letter+"pk"], p.names[letter+"dn"] = pk, name
 		p.devices[letter] = p.connect(d, options)
 	}
-	join("", g.pk, dn)
-	detail, err := api.QueryDeviceInfo(&iotapi.QueryDeviceInfoRequest{ProductKey: &g.pk, DeviceName: &dn})
+	pk := g.pk
+	if productWide.MatchString(text) {
+		pk = goldenProduct(t, api, "transcript_"+dn)
+	}
+	join("", pk, dn)
+	detail, err := api.QueryDeviceInfo(&iotapi.QueryDeviceInfoRequest{ProductKey: &pk, DeviceName: &dn})
 	if err != nil || !tea.BoolValue(detail.Body.Success) {
 		t.Fatalf("QueryDeviceInfo: %v %v", err, detail)
 	}
