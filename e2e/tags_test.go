@@ -57,7 +57,7 @@ func TestTagsAndLogs(t *testing.T) {
 			t.Fatalf("the uploaded line is not found: %s", out)
 		}
 	}
-	if out := s.relink(t, "device", "show", pk, name); !strings.Contains(out, "SDK version") || !strings.Contains(out, "3.0.1") {
+	if out := s.relink(t, "device", "show", pk, name); !strings.Contains(out, "SDK version") || !strings.Contains(out, "3.0.1") || !strings.Contains(out, "lan=C,_v=sdk-c-3.0.1") {
 		t.Errorf("device show: %s", out)
 	}
 	s.relink(t, "shadow", "set", pk, name, "color=green")

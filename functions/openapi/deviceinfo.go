@@ -49,7 +49,13 @@ func (a *api) relinkQueryDeviceFacts(ctx context.Context, c *openapi.Call) (any,
 	var answer dataAnswer[struct {
 		Facts     []fact
 		LogUpload bool
+		Client    string // what the client id of the last login said
 	}]
+	if s, err := a.devices.State(ctx, d); err != nil {
+		return nil, err
+	} else if s.Session != nil {
+		answer.Data.Client = s.Session.Client
+	}
 	answer.Data.LogUpload = info.LogUpload
 	answer.Data.Facts = list(len(info.Facts), func(i int) fact { return fact{info.Facts[i].Key, info.Facts[i].Value} })
 	return answer, nil

@@ -166,7 +166,7 @@ func TestDeviceInfo(t *testing.T) {
 	if err := s.store.DeviceInfos().Put(t.Context(), info, nil); err != nil {
 		t.Fatal(err)
 	}
-	same(t, s.relinkAction(t, "RelinkQueryDeviceFacts", on), `{"Success":true,"Data":{"Facts":[{"Name":"SYS_LP_SDK_VERSION","Value":"3.0.1"}],"LogUpload":true}}`)
+	same(t, s.relinkAction(t, "RelinkQueryDeviceFacts", on), `{"Success":true,"Data":{"Facts":[{"Name":"SYS_LP_SDK_VERSION","Value":"3.0.1"}],"LogUpload":true,"Client":""}}`)
 	at := time.Now().UnixMilli()
 	var list []store.NetworkStatus
 	for i := range 3 {

@@ -12,7 +12,6 @@ import (
 func (a *app) deviceCommand() *cobra.Command {
 	c := group("device", "Register, list, show, disable and delete devices")
 	c.AddCommand(a.deviceCreate(), a.deviceList(), a.deviceShow(), a.deviceDisable(), a.deviceEnable(), a.deviceDelete(), a.deviceReset(), a.deviceRotate())
-	c.AddCommand(a.deviceCreate(), a.deviceList(), a.deviceShow(), a.deviceDisable(), a.deviceEnable(), a.deviceDelete())
 	c.AddCommand(a.deviceLog(), a.deviceNetwork())
 	return c
 }

@@ -13,6 +13,7 @@ import (
 type facts struct {
 	Facts     []struct{ Name, Value string }
 	LogUpload bool
+	Client    string // what the client id of the last login said
 }
 
 func (a *app) facts(productKey, deviceName string) (_ facts, err error) {
@@ -27,6 +28,7 @@ var factNames = map[string]string{
 }
 
 func (f *facts) write(w io.Writer) {
+	row(w, "client", or(f.Client, "-"))
 	for _, x := range f.Facts {
 		row(w, or(factNames[x.Name], x.Name), or(x.Value, "-"))
 	}

@@ -181,6 +181,7 @@ func (s *Service) take(ctx context.Context, attempts []attempt) {
 		takes = append(takes, store.Take{
 			Persistent: keep, Discard: a.login.CleanStart, Expiry: expiry,
 			Ref: a.claim.ref, Node: a.login.Node, ExtRRPC: a.claim.id.Ext&sign.ExtRRPC != 0, RemoteAddr: a.login.RemoteAddr, At: at,
+			Client:       a.claim.id.Software(),
 			SecretSerial: a.serial,
 		})
 	}

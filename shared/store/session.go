@@ -47,7 +47,7 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		return nil
 	}
 	return &Session{
-		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), Gateway: readRef(row, "gateway"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"),
+		Ref: ref, Node: row.str("node"), Epoch: row.int("epoch"), Gateway: readRef(row, "gateway"), ExtRRPC: row.bool("ext_rrpc"), RemoteAddr: row.str("remote_addr"), Client: row.str("client"),
 		ActiveAt: row.int("active_at"), OnlineAt: row.int("online_at"), OfflineAt: row.int("offline_at"),
 		PrevNode: row.str("prev_node"), PrevEpoch: row.int("prev_epoch"), Logins: row.int("logins"), LoginsFrom: row.int("logins_from"),
 		Persistent: row.bool("persistent"), Expiry: row.int("expiry"), Since: row.int("since"), QueueFrom: row.int("queue_from"),
@@ -68,7 +68,7 @@ func readList[T any](row cells, name string) []T {
 // NextSession is the session that a take makes of the one before, nil if there was none. The epoch is the clock's where that
 // is greater, so that it keeps growing over a device that was deleted and registered again.
 func NextSession(t *Take, before *Session) *Session {
-	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, Gateway: t.Gateway, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At, SecretSerial: t.SecretSerial}
+	next := &Session{Ref: t.Ref, Node: t.Node, Epoch: t.At, Gateway: t.Gateway, ExtRRPC: t.ExtRRPC, RemoteAddr: t.RemoteAddr, ActiveAt: t.At, OnlineAt: t.At, SecretSerial: t.SecretSerial, Client: t.Client}
 	next.countLogin(before)
 	if before != nil {
 		next.Epoch = max(t.At, before.Epoch+1)
@@ -236,6 +236,7 @@ func sessionChange(key *tablestore.PrimaryKey, t *taking) tablestore.RowChange {
 	c.add("epoch", t.now.Epoch)
 	c.add("ext_rrpc", t.now.ExtRRPC)
 	c.add("remote_addr", t.now.RemoteAddr)
+	c.add("client", t.now.Client)
 	c.add("active_at", t.now.ActiveAt)
 	c.add("online_at", t.now.OnlineAt)
 	c.add("persistent", t.now.Persistent)

@@ -115,6 +115,8 @@ type Session struct {
 	Flaps     int
 	FlapSince int64
 
+	Client string // what the client id said of the device's software: lan=C,_v=sdk-c-3.0.1
+
 	Subscribed []device.Subscription // the device's own, over all its sessions
 	Muted      []string              // automatic topics that it has unsubscribed
 }
@@ -128,10 +130,11 @@ type Take struct {
 	RemoteAddr string
 	At         int64
 
-	Persistent   bool  // the session is kept when the connection ends
-	Discard      bool  // what was kept of earlier ones is not wanted (CleanSession, Clean Start)
-	Expiry       int64 // seconds that a persistent one is kept; 0: no end
-	SecretSerial int64 // of the secret that signed; 0 for a login without a secret
+	Persistent   bool   // the session is kept when the connection ends
+	Discard      bool   // what was kept of earlier ones is not wanted (CleanSession, Clean Start)
+	Expiry       int64  // seconds that a persistent one is kept; 0: no end
+	SecretSerial int64  // of the secret that signed; 0 for a login without a secret
+	Client       string // see Session.Client
 }
 
 // Sessions is the table `session`.
