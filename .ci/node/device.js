@@ -129,13 +129,13 @@ async function main() {
 
   await step('asynchronous service', async () => {
     const call = called('onService', (cb) => device.onService('reboot', (res, reply) => { reply({ code: 200, data: {} }, 'async'); cb(res); }));
-    await relink('service', 'invoke', pk, 'node-01', 'reboot', '{"delay":5}');
+    await relink('service', 'invoke', pk, 'node-01', 'reboot', 'delay=5');
     assert.deepStrictEqual((await call).params, { delay: 5 });
   });
 
   await step('synchronous service', async () => {
     device.onService('add', (res, reply) => reply({ code: 200, data: { sum: res.params.a + res.params.b } }, 'sync'));
-    const answer = await relink('service', 'invoke', pk, 'node-01', 'add', '{"a":2,"b":3}');
+    const answer = await relink('service', 'invoke', pk, 'node-01', 'add', 'a=2', 'b=3');
     assert.ok(JSON.stringify(answer).replace(/\\/g, '').includes('"sum":5'), JSON.stringify(answer));
   });
 
@@ -154,7 +154,7 @@ async function main() {
     const got = await next('getShadow', () => device.getShadow());
     assert.strictEqual(got.payload.state.reported.color, 'red', JSON.stringify(got));
     const control = next('control', () => {});
-    await relink('shadow', 'set', pk, 'node-01', '{"color":"green"}');
+    await relink('shadow', 'set', pk, 'node-01', 'color=green');
     assert.strictEqual((await control).payload.state.desired.color, 'green');
     const deleted = await next('deleteShadow', () => device.deleteShadow('size'));
     assert.strictEqual(deleted.payload.status, 'success', JSON.stringify(deleted));
@@ -166,7 +166,7 @@ async function main() {
     const file = `${__dirname}/config.json`;
     fs.writeFileSync(file, '{"interval":30}');
     const pushed = called('onConfig', (cb) => device.onConfig(cb));
-    await relink('config', 'publish', pk, file, '--push');
+    await relink('config', 'publish', pk, '--file', file, '--push');
     const push = await pushed;
     const reply = ok(await called('getConfig', (cb) => device.getConfig(cb)));
     assert.strictEqual(reply.data.configId, push.params.configId);
@@ -213,7 +213,7 @@ async function main() {
       await relink('property', 'set', pk, s.deviceName, 'power=1');
       assert.deepStrictEqual((await set).params, { power: 1 });
       sub.onService('add', (res, reply) => reply({ code: 200, data: { sum: res.params.a + res.params.b } }, 'sync'));
-      const answer = await relink('service', 'invoke', pk, s.deviceName, 'add', '{"a":20,"b":3}');
+      const answer = await relink('service', 'invoke', pk, s.deviceName, 'add', 'a=20', 'b=3');
       assert.ok(JSON.stringify(answer).replace(/\\/g, '').includes('"sum":23'), JSON.stringify(answer));
     });
   }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,14 +58,26 @@ func (a *app) configPublish() *cobra.Command {
 			if err := a.own("RelinkPublishRemoteConfig", params, &answer); err != nil {
 				return err
 			}
-			if err := a.print(cmd, answer.Data, func(w io.Writer) {
+			published := struct {
+				configVersion
+				Push *configPushed `json:",omitempty"`
+			}{configVersion: answer.Data}
+			var failed error
+			if push {
+				p, err := a.pushConfig(args[0])
+				if err != nil {
+					return err
+				}
+				published.Push, failed = &p, p.err()
+			}
+			return errors.Join(a.print(cmd, published, func(w io.Writer) {
 				row(w, "config id", answer.Data.ConfigId)
 				row(w, "size", answer.Data.Size)
 				row(w, "sign", answer.Data.Sign)
-			}); err != nil || !push {
-				return err
-			}
-			return a.pushConfig(cmd, args[0])
+				if push {
+					published.Push.rows(w)
+				}
+			}), failed)
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "the file; the draft if absent")
@@ -158,38 +171,50 @@ func (a *app) configPush() *cobra.Command {
 		Use:   "push PRODUCT_KEY",
 		Short: "Tell the product's online devices of the configuration in force; the others ask when they start",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.pushConfig(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := a.pushConfig(args[0])
+			if err != nil {
+				return err
+			}
+			return errors.Join(a.print(cmd, p, p.rows), p.err())
+		},
 	}
 }
 
-// pushConfig calls until all devices were looked at.
-func (a *app) pushConfig(cmd *cobra.Command, pk string) error {
-	type pushed struct {
-		Devices, Online, Sent, Failed int
-		NextToken                     string `json:",omitempty"`
-	}
-	var all pushed
-	for token := ""; ; {
-		var answer struct{ Data pushed }
-		if err := a.own("RelinkPushRemoteConfig", map[string]string{"ProductKey": pk, "NextToken": token}, &answer); err != nil {
-			return err
-		}
-		d := answer.Data
-		all = pushed{Devices: all.Devices + d.Devices, Online: all.Online + d.Online, Sent: all.Sent + d.Sent, Failed: all.Failed + d.Failed}
-		if token = d.NextToken; token == "" {
-			break
-		}
-	}
-	if err := a.print(cmd, all, func(w io.Writer) {
-		row(w, "devices", all.Devices)
-		row(w, "online", all.Online)
-		row(w, "sent", all.Sent)
-		row(w, "failed", all.Failed)
-	}); err != nil {
-		return err
-	}
-	if all.Failed > 0 {
-		return fmt.Errorf("%d online devices were not told; repeat the push", all.Failed)
+// A configPushed is what became of a push: devices that were looked at, of these online, told, and not reached.
+type configPushed struct{ Devices, Online, Sent, Failed int }
+
+func (p configPushed) rows(w io.Writer) {
+	row(w, "devices", p.Devices)
+	row(w, "online", p.Online)
+	row(w, "sent", p.Sent)
+	row(w, "failed", p.Failed)
+}
+
+func (p configPushed) err() error {
+	if p.Failed > 0 {
+		return fmt.Errorf("%d online devices were not told; repeat the push", p.Failed)
 	}
 	return nil
+}
+
+// pushConfig calls until all devices were looked at.
+func (a *app) pushConfig(pk string) (configPushed, error) {
+	var all configPushed
+	for token := ""; ; {
+		var answer struct {
+			Data struct {
+				configPushed
+				NextToken string
+			}
+		}
+		if err := a.own("RelinkPushRemoteConfig", map[string]string{"ProductKey": pk, "NextToken": token}, &answer); err != nil {
+			return all, err
+		}
+		d := answer.Data
+		all = configPushed{Devices: all.Devices + d.Devices, Online: all.Online + d.Online, Sent: all.Sent + d.Sent, Failed: all.Failed + d.Failed}
+		if token = d.NextToken; token == "" {
+			return all, nil
+		}
+	}
 }
