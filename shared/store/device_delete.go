@@ -55,7 +55,7 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 
 // dropInfo deletes what a device has said of itself, with the index of its tags.
 func (d devices) dropInfo(ctx context.Context, ref iot.DeviceRef) error {
-	infos := deviceInfos{d.s}
+	infos := deviceInfos(d)
 	info, err := infos.Get(ctx, ref)
 	if err != nil {
 		return err
