@@ -331,7 +331,7 @@ func TestAnsweredByTheConnector(t *testing.T) {
 	for _, c := range []struct{ topic, payload, reply, want string }{
 		{"/sys/" + pk + "/lamp-001/thing/awss/enrollee/match", `{"id":"1","params":{}}`, "/sys/" + pk + "/lamp-001/thing/awss/enrollee/match_reply", `{"code":200,"data":{},"id":"1"`},
 		{"/sys/" + pk + "/lamp-001/thing/nonsense/ask", `{"id":"2"}`, "/sys/" + pk + "/lamp-001/thing/nonsense/ask_reply", `{"code":6203,"data":{},"id":"2"`},
-		{"/sys/" + pk + "/lamp-001/_thing/service/post", `{"id":"3"}`, "/sys/" + pk + "/lamp-001/_thing/service/post_reply", `{"code":6300,"data":{},"id":"3"`},
+		{"/sys/" + pk + "/lamp-001/_thing/service/post", `{"id":"3"}`, "/sys/" + pk + "/lamp-001/_thing/service/post_reply", `{"code":200,"data":{},"id":"3"`},
 		{"/ext/ntp/" + pk + "/lamp-001/request", `{"deviceSendTime":"1571724098000"}`, "/ext/ntp/" + pk + "/lamp-001/response", `{"deviceSendTime":"1571724098000","serverSendTime":"`},
 	} {
 		w.send(publishPacket(4, 1, 8, c.topic, c.payload))
