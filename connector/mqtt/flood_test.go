@@ -2,7 +2,6 @@ package mqtt_test
 
 import (
 	"bytes"
-	"net"
 	"testing"
 	"time"
 
@@ -26,9 +25,6 @@ func TestAnswersThatNobodyReads(t *testing.T) {
 			t.Parallel()
 			n := start(t, func(o *mqtt.Options) { o.WriteTimeout, o.MaxPending = time.Hour, 8<<10 })
 			w := n.login(t, 4, "lamp-001", "")
-			if err := w.Conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
-				t.Fatal(err)
-			}
 			many := bytes.Repeat(ask, 64<<10/len(ask))
 			if err := w.SetWriteDeadline(time.Now().Add(20 * time.Second)); err != nil {
 				t.Fatal(err)
