@@ -48,8 +48,25 @@ func (c *conn) cause() refusal.Cause {
 
 type quiet struct{}
 
-func (quiet) Record(session.Event)       {}
 func (quiet) Downlink(string, api.State) {}
+
+type journal struct {
+	mu   sync.Mutex
+	last session.Event
+}
+
+func (j *journal) Record(e session.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.last = e
+}
+
+// reason is how the last message was logged.
+func (j *journal) reason() refusal.Cause {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.last.Reason
+}
 
 var key = config.Key{1, 2, 3}
 
@@ -58,13 +75,14 @@ type node struct {
 	registry *session.Registry
 	drops    *session.Drops
 	client   *api.Client
+	journal  *journal
 }
 
 func start(t *testing.T) *node {
 	t.Helper()
-	n := &node{registry: &session.Registry{}, drops: session.NewDrops(time.Minute), client: api.NewClient(key)}
+	n := &node{registry: &session.Registry{}, drops: session.NewDrops(time.Minute), client: api.NewClient(key), journal: new(journal)}
 	s := &downlink.Server{
-		Registry: n.registry, Drops: n.drops, Journal: quiet{}, Logger: slog.New(slog.DiscardHandler), Key: key, Meter: quiet{}, Now: time.Now,
+		Registry: n.registry, Drops: n.drops, Journal: n.journal, Logger: slog.New(slog.DiscardHandler), Key: key, Meter: quiet{}, Now: time.Now,
 	}
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
@@ -88,16 +106,20 @@ func TestPublish(t *testing.T) {
 	for _, x := range []struct {
 		name, topic string
 		want        api.State
+		cause       refusal.Cause
 	}{
-		{"dn01", "/sys/pk1/dn01/thing/service/property/set", api.Sent},
-		{"dn01", "/sys/pk1/dn02/thing/service/property/set", api.Refused},
-		{"dn01", "/pk1/dn01/user/get", api.Unsubscribed},
-		{"dn02", "/sys/pk1/dn02/thing/service/property/set", api.Offline},
+		{"dn01", "/sys/pk1/dn01/thing/service/property/set", api.Sent, ""},
+		{"dn01", "/sys/pk1/dn02/thing/service/property/set", api.Refused, refusal.ReceiveNotPermitted},
+		{"dn01", "/pk1/dn01/user/get", api.Unsubscribed, refusal.NotSubscribed},
+		{"dn02", "/sys/pk1/dn02/thing/service/property/set", api.Offline, refusal.DeviceOffline},
 	} {
 		p := &api.Publish{ProductKey: "pk1", DeviceName: iot.DeviceName(x.name), Topic: x.topic, Payload: []byte("{}"), QoS: 1}
 		o, err := n.client.Publish(t.Context(), n.url, p)
 		if err != nil || o.State != x.want {
 			t.Errorf("%s: %+v, %v, want %s", x.topic, o, err, x.want)
+		}
+		if got := n.journal.reason(); got != x.cause {
+			t.Errorf("%s: logged as %q, want %q", x.topic, got, x.cause)
 		}
 	}
 	if got := <-c.received; got != "/sys/pk1/dn01/thing/service/property/set" {
@@ -107,6 +129,9 @@ func TestPublish(t *testing.T) {
 	o, err := n.client.Publish(t.Context(), n.url, &api.Publish{ProductKey: "pk1", DeviceName: "dn01", Topic: "/sys/pk1/dn01/thing/service/property/set"})
 	if err != nil || o.State != api.Busy || o.Epoch != 4 {
 		t.Errorf("busy: %+v, %v", o, err)
+	}
+	if got := n.journal.reason(); got != refusal.OutboundQueueFull {
+		t.Errorf("busy: logged as %q", got)
 	}
 }
 
@@ -140,6 +165,9 @@ func TestSynchronousCall(t *testing.T) {
 		call.WaitMS = 20
 		if o, err := n.client.Publish(t.Context(), n.url, call); err != nil || o.State != api.TimedOut {
 			t.Errorf("without an answer: %+v, %v", o, err)
+		}
+		if got := n.journal.reason(); got != refusal.CallTimedOut {
+			t.Errorf("without an answer: logged as %q", got)
 		}
 		if s.Answer("123", nil) {
 			t.Error("a late answer was taken")

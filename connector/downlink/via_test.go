@@ -23,11 +23,11 @@ func (n *node) gateway(t *testing.T, name string, ext bool) (*gateway.Gateway, *
 	g := &device.Grant{ProductKey: "pk1", DeviceName: iot.DeviceName(name), Epoch: 4, NodeType: device.NodeGateway, ExtRRPC: ext}
 	s := session.New(g, c, "", time.Now())
 	n.registry.Put(s)
-	presence := &session.Presence{Dispatcher: taken{}, Journal: quiet{}, Logger: slog.New(slog.DiscardHandler), NextID: func(int64) string { return "1" }, Now: time.Now}
+	presence := &session.Presence{Dispatcher: taken{}, Journal: new(journal), Logger: slog.New(slog.DiscardHandler), NextID: func(int64) string { return "1" }, Now: time.Now}
 	teller := session.NewTeller(presence)
 	t.Cleanup(teller.Close)
 	return gateway.New(&gateway.Node{
-		Registry: n.registry, Teller: teller, Journal: quiet{}, Drops: n.drops, Now: time.Now,
+		Registry: n.registry, Teller: teller, Journal: new(journal), Drops: n.drops, Now: time.Now,
 		Expiry: func(int64, time.Time) time.Duration { return 0 },
 	}, s), s, c
 }

@@ -114,7 +114,17 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("headers %q", head)
 			}
 			if len(log.events) != 1 || strings.Contains(body, `"code":200`) != (log.events[0].Reason == "") {
-				t.Errorf("log %+v", log.events)
+				t.Fatalf("log %+v", log.events)
+			}
+			want := c.cause
+			switch name {
+			case "too_large", "broken_json":
+				want = refusal.HTTPMalformed
+			case "unknown_path":
+				want = refusal.HTTPPathUnknown
+			}
+			if e := log.events[0]; e.Reason != want || e.RemoteAddr != "192.0.2.1:5" {
+				t.Errorf("logged as %s from %s, want %s", e.Reason, e.RemoteAddr, want)
 			}
 		})
 	}

@@ -533,6 +533,9 @@ func TestTooManySubDevices(t *testing.T) {
 		}
 		w.publish()
 	}
+	if e, ok := n.journal.find(session.OpOffline, refusal.GatewayFull); !ok || e.Code != 400 {
+		t.Errorf("logged %+v", e)
+	}
 	if n.registry.Len() != 2001 {
 		t.Errorf("%d sessions", n.registry.Len())
 	}

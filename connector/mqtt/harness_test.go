@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -192,6 +194,15 @@ func (j *journal) find(op string, cause refusal.Cause) (session.Event, bool) {
 		}
 	}
 	return session.Event{}, false
+}
+
+// has reports whether an event has a cause, and a detail that contains a text.
+func (j *journal) has(op string, cause refusal.Cause, detail string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.events, func(e session.Event) bool {
+		return e.Operation == op && e.Reason == cause && strings.Contains(e.Detail, detail)
+	})
 }
 
 type noMeter struct{}

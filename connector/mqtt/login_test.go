@@ -109,6 +109,25 @@ func TestUnknownProtocolLevel(t *testing.T) {
 		w.want(0x20, 0, 1)
 		w.closed()
 	}
+	eventually(t, "the refusal in the log", func() bool { _, ok := n.journal.find(session.OpAuth, refusal.ProtocolVersion); return ok })
+}
+
+func TestNodeFull(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(o *mqtt.Options) { o.MaxConnections = 1 })
+	n.login(t, 4, "lamp-001", "")
+	for version, code := range map[byte]byte{4: 3, 5: 0x89} {
+		w := n.dial(t)
+		w.send(connectPacket(version, "lamp-002", ""))
+		if _, body := w.receive(); body[1] != code {
+			t.Errorf("version %d: code %#x, want %#x", version, body[1], code)
+		}
+		w.closed()
+	}
+	eventually(t, "the refusal in the log", func() bool {
+		e, ok := n.journal.find(session.OpAuth, refusal.NodeFull)
+		return ok && e.Device.DeviceName == "lamp-002"
+	})
 }
 
 func TestAuthDown(t *testing.T) {
@@ -193,6 +212,10 @@ func TestDevicesThatPushEachOtherOut(t *testing.T) {
 	w := n.dial(t)
 	w.send(connectPacket(4, "lamp-001", ""))
 	w.want(0x20, 0, 3)
+	eventually(t, "the refusal in the log", func() bool {
+		e, ok := n.journal.find(session.OpAuth, refusal.RateLimitedDevice)
+		return ok && e.Device.DeviceName == "lamp-001"
+	})
 	n.login(t, 4, "lamp-002", "")
 	if got := len(n.cloud.of("auth/login")); got != 4 {
 		t.Errorf("function auth was asked %d times, want 4", got)

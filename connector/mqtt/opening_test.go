@@ -139,6 +139,9 @@ func TestWebSocketRefused(t *testing.T) {
 		if want := map[string]string{"path": "HTTP/1.1 404", "no_ws": "HTTP/1.1 400"}[name]; !strings.HasPrefix(answer, want) {
 			t.Errorf("%s: %q, want %s", name, answer, want)
 		}
+		if want := map[string]string{"path": "no such path", "no_ws": "websocket"}[name]; want != "" {
+			eventually(t, name+" in the log", func() bool { return n.journal.has(session.OpAuth, refusal.WebSocketFailed, want) })
+		}
 	}
 	// A frame that is not masked.
 	s := n.socket(t, "ws", "/mqtt")

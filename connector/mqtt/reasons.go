@@ -27,7 +27,6 @@ var connackCodes = map[refusal.Cause]connackCode{
 	refusal.SignMismatch:          {4, 0x86},
 	refusal.SignLength:            {4, 0x86},
 	refusal.DeviceDisabled:        {5, 0x87},
-	refusal.SubDeviceLogin:        {5, 0x87},
 
 	refusal.RegistrationMalformed:    {2, 0x82},
 	refusal.RegistrationSignMismatch: {4, 0x86},
@@ -94,8 +93,6 @@ func disconnectReason(cause refusal.Cause) (byte, bool) {
 		return 0x98, true
 	case refusal.KeepAliveExpired:
 		return 0x8d, true
-	case refusal.ReceiveMaximum:
-		return 0x93, true
 	case refusal.GrantExpired:
 		return 0x87, true
 	case refusal.Shutdown:

@@ -44,8 +44,10 @@ func TestSubscribe(t *testing.T) {
 	w = n.login(t, 5, "lamp-001", "")
 	w.send(subscribePacket(5, 5, 2, filters...))
 	w.want(0x90, 0, 5, 0, 1, 1, 0x87, 0x87, 0x87, 0x8f, 0x9e, 1)
-	if _, ok := n.journal.find(session.OpSubscribe, refusal.FilterNotPermitted); !ok {
-		t.Error("refused filter is not in the log")
+	for _, cause := range []refusal.Cause{refusal.FilterNotPermitted, refusal.FilterMalformed, refusal.SharedUnsupported} {
+		if e, ok := n.journal.find(session.OpSubscribe, cause); !ok || e.Topic == "" || e.Device.DeviceName != "lamp-001" {
+			t.Errorf("%s in the log: %+v", cause, e)
+		}
 	}
 }
 
@@ -78,6 +80,11 @@ func TestSubscriptionLimits(t *testing.T) {
 	w.send(subscribePacket(4, 3, 0, many...))
 	if _, body = w.receive(); len(body) != 10_002 {
 		t.Errorf("SUBACK of %d bytes", len(body))
+	}
+	for _, cause := range []refusal.Cause{refusal.TooManySubscriptions, refusal.TooManyFilters} {
+		if _, ok := n.journal.find(session.OpSubscribe, cause); !ok {
+			t.Errorf("%s is not in the log", cause)
+		}
 	}
 	w.send(unsubscribePacket(4, custom[0]))
 	w.want(0xb0, 0, 4)

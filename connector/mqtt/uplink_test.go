@@ -267,6 +267,11 @@ func TestConnectionEndsAt(t *testing.T) {
 	w := n.login(t, 4, "lamp-002", "")
 	w.send([]byte{0xc0, 0})
 	w.want(0xd0)
+	for cause, detail := range map[refusal.Cause]string{
+		refusal.ProtocolError: "", refusal.QoS2Unsupported: "", refusal.TopicMalformed: "", refusal.PayloadTooLarge: "", refusal.TopicAliasOutOfRange: "21",
+	} {
+		eventually(t, string(cause)+" in the log", func() bool { return n.journal.has(session.OpOffline, cause, detail) })
+	}
 }
 
 func TestTopicAlias(t *testing.T) {

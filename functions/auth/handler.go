@@ -157,7 +157,7 @@ func codeOf(cause refusal.Cause) int32 {
 		refusal.TokenMismatch, refusal.PreAuthTokenMismatch, refusal.PreAuthTokenExpired, refusal.CertificateMissing,
 		refusal.CertificateMalformed, refusal.CertificateUntrusted, refusal.CertificateExpired, refusal.CertificateRevoked, refusal.CertificateUnbound:
 		return 401
-	case refusal.DeviceDisabled, refusal.SubDeviceLogin, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.AlreadyActivated,
+	case refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.AlreadyActivated,
 		refusal.TooManyPhysicalDevices, refusal.CertificateOtherDevice:
 		return 403
 	case refusal.BackendUnavailable:

@@ -8,10 +8,12 @@ import (
 	"sync"
 	"testing"
 
+	"relink/shared/alink"
 	"relink/shared/desired"
 	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -138,6 +140,9 @@ func TestDevice(t *testing.T) {
 				r := desk.Serve(t.Context(), "n1", []record.Record{{MessageID: "1", Device: dev, Topic: "/sys/a1GoldenPk1/thermo-01/thing/property/desired/" + c.topic, Payload: []byte(c.payload), ReceivedAt: 5}})[0]
 				if r.Code != c.code || len(r.Replies) != 1 || c.reply != "" && string(r.Replies[0].Payload) != c.reply {
 					t.Errorf("%+v, want %d %s", r, c.code, c.reply)
+				}
+				if (r.Code == alink.CodeTooManyDesired) != (r.Reason == string(refusal.TooManyDesired)) {
+					t.Errorf("code %d is logged as %q", r.Code, r.Reason)
 				}
 				if got := show(t, s); got != c.left {
 					t.Errorf("left %s, want %s", got, c.left)

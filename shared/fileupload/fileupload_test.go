@@ -8,6 +8,7 @@ import (
 	"hash/crc64"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"relink/shared/iot"
 	objects "relink/shared/objects/memory"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/store/memory"
 )
 
@@ -31,10 +33,11 @@ type fixture struct {
 	service *fileupload.Service
 	desk    *exchange.Desk
 	next    int
+	seen    map[refusal.Cause]bool
 }
 
 func setUp(t *testing.T, quota int64) *fixture {
-	f := &fixture{t: t, now: time.UnixMilli(1_767_225_600_000), store: memory.New(), bucket: new(objects.Bucket)}
+	f := &fixture{t: t, now: time.UnixMilli(1_767_225_600_000), store: memory.New(), bucket: new(objects.Bucket), seen: make(map[refusal.Cause]bool)}
 	f.service = fileupload.New(f.store.Files(), f.bucket, quota, func() time.Time { return f.now })
 	f.desk = &exchange.Desk{Families: f.service.Families(), Log: slog.New(slog.DiscardHandler)}
 	return f
@@ -54,9 +57,22 @@ func (f *fixture) serve(verb, payload, messageID string) (record.Result, string)
 }
 
 func (f *fixture) ask(verb, payload string) (int32, string) {
+	f.t.Helper()
 	f.next++
 	r, reply := f.serve(verb, payload, fmt.Sprint("m", f.next))
+	if causes := causesOf[r.Code]; causes != nil && !slices.Contains(causes, refusal.Cause(r.Reason)) {
+		f.t.Errorf("code %d is logged as %q, want one of %v", r.Code, r.Reason, causes)
+	}
+	f.seen[refusal.Cause(r.Reason)] = true
 	return r.Code, reply
+}
+
+// causesOf is how each code is logged.
+var causesOf = map[int32][]refusal.Cause{
+	200: {""}, 460: {refusal.FileNameInvalid, refusal.ParamsMalformed, refusal.PayloadEmpty}, 6207: {refusal.PayloadNotJSON},
+	78117: {refusal.FileTooLarge}, 78118: {refusal.FileBlockSize}, 78119: {refusal.FileOffset}, 78120: {refusal.FileBlockSize},
+	78121: {refusal.FileBlockDamaged}, 78122: {refusal.FileUploadUnknown}, 78123: {refusal.FileExists}, 78124: {refusal.FileUploadFinished},
+	78125: {refusal.FileDamaged}, 78127: {refusal.FileStorageFull},
 }
 
 // begin begins an upload and gives its id.
@@ -152,6 +168,9 @@ func TestGolden(t *testing.T) {
 	if code, _ := f.ask("init", init); code != 78124 {
 		t.Errorf("init of a finished upload: %d", code)
 	}
+	if !f.seen[refusal.FileUploadFinished] || !f.seen[refusal.FileBlockDamaged] {
+		t.Errorf("logged as %v", f.seen)
+	}
 	id = f.begin(`{"fileName":"b.txt","fileSize":-1}`)
 	for range 2 {
 		_, reply = f.ask("cancel", `{"id":"13","params":{"uploadId":"`+id+`"}}`)
@@ -212,6 +231,13 @@ func TestRefusals(t *testing.T) {
 	}
 	if keys := f.bucket.Keys(); len(keys) != 1 {
 		t.Errorf("objects left: %v", keys)
+	}
+	for _, cause := range []refusal.Cause{
+		refusal.FileNameInvalid, refusal.FileTooLarge, refusal.FileBlockSize, refusal.FileOffset, refusal.FileUploadUnknown, refusal.FileExists, refusal.FileDamaged,
+	} {
+		if !f.seen[cause] {
+			t.Errorf("nothing was logged as %s", cause)
+		}
 	}
 }
 
@@ -323,6 +349,9 @@ func TestLimits(t *testing.T) {
 	f.now = f.now.Add(2 * time.Minute)
 	if code, _ := f.ask("init", `{"id":"1","params":{"fileName":"more","fileSize":1000}}`); code != 78127 {
 		t.Errorf("over the quota: %d", code)
+	}
+	if !f.seen[refusal.FileStorageFull] {
+		t.Errorf("logged as %v", f.seen)
 	}
 	list, err := f.store.Files().List(t.Context(), dev)
 	if err != nil || len(list) != 2 {

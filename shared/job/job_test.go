@@ -16,6 +16,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/job"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -69,12 +70,18 @@ func (f *fixture) create(spec job.Spec) *store.Job {
 
 func (f *fixture) ask(verb, payload string) (int32, string) {
 	f.t.Helper()
+	r, reply := f.serve(verb, payload)
+	return r.Code, reply
+}
+
+func (f *fixture) serve(verb, payload string) (record.Result, string) {
+	f.t.Helper()
 	desk := &exchange.Desk{Families: f.Families(), Log: slog.New(slog.DiscardHandler)}
 	r := desk.Serve(f.t.Context(), "n1", []record.Record{{MessageID: "1", Device: dev, Topic: "/sys/a1GoldenPk1/thermo-01/thing/job/" + verb, Payload: []byte(payload)}})[0]
 	if len(r.Replies) == 0 {
-		return r.Code, ""
+		return r, ""
 	}
-	return r.Code, string(r.Replies[0].Payload)
+	return r, string(r.Replies[0].Payload)
 }
 
 func (f *fixture) task(j *store.Job) string {
@@ -118,8 +125,8 @@ func TestGolden(t *testing.T) {
 			t.Errorf("update: %s", reply)
 		}
 	}
-	if code, _ := f.ask("update", strings.Replace(done, "SUCCEEDED", "FAILED", 1)); code != 460 {
-		t.Errorf("a late report: %d", code)
+	if r, _ := f.serve("update", strings.Replace(done, "SUCCEEDED", "FAILED", 1)); r.Code != 460 || r.Reason != string(refusal.JobTaskFinished) {
+		t.Errorf("a late report: %d, %s", r.Code, r.Reason)
 	}
 	if _, reply := f.ask("get", strings.Replace(next, "$next", id, 1)); !strings.Contains(reply, `{"task":{"taskId":"`+id+`","status":"SUCCEEDED","progress":100,"statusDetails":{"note":"ok"}}}`) {
 		t.Errorf("ended: %s", reply)
@@ -141,12 +148,16 @@ func TestLife(t *testing.T) {
 	if notices, err = f.Pending(ctx, dev); err != nil || len(notices) != 0 {
 		t.Errorf("after another: %v, %v", notices, err)
 	}
-	for _, bad := range []string{
-		`{"taskId":"` + one + `","status":"SENT"}`, `{"taskId":"` + one + `","status":"IN_PROGRESS","progress":101}`, `{"taskId":"nope","status":"FAILED"}`, `{"status":"FAILED"}`,
-		`{"taskId":"` + one + `","status":"IN_PROGRESS","statusDetails":[]}`, `{"taskId":"` + one + `","status":"IN_PROGRESS","statusDetails":{"a":"` + strings.Repeat("x", 1024) + `"}}`,
+	for bad, cause := range map[string]refusal.Cause{
+		`{"taskId":"` + one + `","status":"SENT"}`:                           refusal.JobStatusInvalid,
+		`{"taskId":"` + one + `","status":"IN_PROGRESS","progress":101}`:     refusal.JobStatusInvalid,
+		`{"taskId":"nope","status":"FAILED"}`:                                refusal.JobTaskUnknown,
+		`{"status":"FAILED"}`:                                                refusal.JobTaskUnknown,
+		`{"taskId":"` + one + `","status":"IN_PROGRESS","statusDetails":[]}`: refusal.JobStatusInvalid,
+		`{"taskId":"` + one + `","status":"IN_PROGRESS","statusDetails":{"a":"` + strings.Repeat("x", 1024) + `"}}`: refusal.JobStatusInvalid,
 	} {
-		if code, reply := f.ask("update", `{"id":"1","params":`+bad+`}`); code != 460 {
-			t.Errorf("%s: %s", bad, reply)
+		if r, reply := f.serve("update", `{"id":"1","params":`+bad+`}`); r.Code != 460 || r.Reason != string(cause) {
+			t.Errorf("%s: %s, %s", bad, reply, r.Reason)
 		}
 	}
 	if code, _ := f.ask("update", `{"params":{"taskId":"`+one+`","status":"IN_PROGRESS","progress":"50"}}`); code != 200 {

@@ -11,6 +11,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/ota"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/store"
 	"relink/shared/store/memory"
 )
@@ -106,7 +107,7 @@ func TestNothing(t *testing.T) {
 		t.Errorf("request: %s", reply)
 	}
 	head := `{"id":"31","code":400,"msg":"no such file","data":{"fileToken":"default","fileLength":0,"bSize":0,"bOffset":0}}`
-	if _, reply := serve(t, s, download, block); reply != download+"_reply \x00"+string(rune(len(head)))+head+"\x00\x00" {
+	if r, reply := serve(t, s, download, block); r.Reason != string(refusal.FileStreamUnknown) || reply != download+"_reply \x00"+string(rune(len(head)))+head+"\x00\x00" {
 		t.Errorf("download: %q", reply)
 	}
 	if _, reply := serve(t, s, download, "x"); reply == "" {

@@ -11,9 +11,7 @@ const (
 	KeepAliveExpired Cause = "keepalive_expired"
 	ProtocolError    Cause = "protocol_error"
 	WriteTimeout     Cause = "write_timeout"
-	ReceiveMaximum   Cause = "receive_maximum_exceeded"
 	GrantExpired     Cause = "grant_expired"
-	LeaseLost        Cause = "lease_lost"
 	Shutdown         Cause = "shutdown"
 	InternalError    Cause = "internal_error"
 	SubLoggedOut     Cause = "sub_logged_out"
@@ -36,12 +34,8 @@ var ends = []Explanation{
 	{ProtocolError, "A packet does not follow the MQTT specification.",
 		"Check the client library and its version; the log line says what was wrong."},
 	{WriteTimeout, "The device did not read what was sent to it.", "Look at the device's network, and whether its receive loop is blocked."},
-	{ReceiveMaximum, "The device has more unacknowledged QoS 1 messages in flight than CONNACK allows.",
-		"Keep to the Receive Maximum of CONNACK."},
 	{GrantExpired, "What the device was allowed had to be asked again, and was refused or not answered.",
 		"See the login's refusal next to this line; the device connects again by itself."},
-	{LeaseLost, "The connector that held the session stopped renewing its lease; it was killed or cut off.",
-		"Nothing for the device; look at the connector."},
 	{Shutdown, "The connector was stopped.", "Nothing; the device reaches another connector."},
 	{InternalError, "The connector failed while it handled this connection, and closed it.",
 		"Report it with the log line; other connections are not affected."},

@@ -12,7 +12,6 @@ const (
 	ProductNotFound       Cause = "product_not_found"
 	DeviceNotFound        Cause = "device_not_found"
 	DeviceDisabled        Cause = "device_disabled"
-	SubDeviceLogin        Cause = "sub_device_login"
 	SignMismatch          Cause = "sign_mismatch"
 	SignLength            Cause = "sign_length"
 	RateLimitedSource     Cause = "rate_limited_source"
@@ -72,8 +71,6 @@ var logins = []Explanation{
 		"Register the device, or correct its name; names are case-sensitive, and leading zeros and blanks count."},
 	{DeviceDisabled, "The device is disabled.",
 		"Enable it in the console or with EnableThing; it connects at its next attempt."},
-	{SubDeviceLogin, "A sub-device tried to open a connection of its own; it speaks through its gateway.",
-		"Let the gateway log it in, or register the device under a product of node type device."},
 	{SignMismatch, "The password is not the HMAC that the platform computes from the device secret.",
 		"Sign exactly the string in field `signed` of the log line, with the device secret's characters as key. Usual mistakes: timestamp differs from the client id's, a wrong secret, or the parameters of the client id were signed too."},
 	{SignLength, "The password is not hex digits of the length that the sign method gives: 32 for hmacmd5, 40 for hmacsha1, 64 for hmacsha256.",

@@ -20,11 +20,9 @@ const (
 	ModelMissing         Cause = "model_missing"
 	PropertyNotInModel   Cause = "property_not_in_model"
 	EventNotInModel      Cause = "event_not_in_model"
-	ServiceNotInModel    Cause = "service_not_in_model"
 	ValueTypeMismatch    Cause = "value_type_mismatch"
 	ValueOutOfRange      Cause = "value_out_of_range"
 	TimeOutOfRange       Cause = "time_out_of_range"
-	DataFormatMismatch   Cause = "data_format_mismatch"
 	RateLimitedMessages  Cause = "rate_limited_messages"
 	RRPCUnexpected       Cause = "rrpc_unexpected"
 	ReplyUnexpected      Cause = "reply_unexpected"
@@ -82,16 +80,12 @@ var publishes = []Explanation{
 		"Correct the identifier (case-sensitive; module:identifier for a custom module), or add the property and publish the model."},
 	{EventNotInModel, "The published thing model has no event with this identifier (code 6320).",
 		"Correct the identifier in the topic, or add the event and publish the model."},
-	{ServiceNotInModel, "The published thing model has no service with this identifier.",
-		"Correct the identifier, or add the service and publish the model."},
 	{ValueTypeMismatch, "A value has another JSON type than the thing model says; it was not stored (codes 6306 to 6312, 6322, 6328).",
 		"Send numbers without quotes, bool as 0 or 1, date as a string of milliseconds. Nothing is converted."},
 	{ValueOutOfRange, "A value is outside the range, length or enumeration of the thing model, and the product validates strictly.",
 		"Correct the value, or widen the definition and publish the model."},
 	{TimeOutOfRange, "The time of a value is not a number of milliseconds, or lies more than 24 hours in the future (code 6326).",
 		"Send milliseconds since 1970, not seconds, and set the device's clock (NTP is served)."},
-	{DataFormatMismatch, "The device of a raw product sent Alink JSON, or the other way round.",
-		"Use thing/model/up_raw for raw products and thing/event/… for Alink JSON; the data format is a property of the product."},
 	{RateLimitedMessages, "More messages of the device came than are taken: it sends more than 30 a second with QoS 0 or 10 with QoS 1, or it is behind a gateway and so many of its earlier messages are undecided that the other sub-devices would have to wait. The excess was dropped without an acknowledgement.",
 		"Collect values and post them together; up to 200 properties go into one message. If it is behind a gateway and sends little, look at the latency of the function that takes its messages."},
 	{ReplyUnexpected, "A device answered a property set or a service, but no such request of the last seven days waits for an answer.",

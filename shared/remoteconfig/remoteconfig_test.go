@@ -16,6 +16,7 @@ import (
 	"relink/shared/iot"
 	objects "relink/shared/objects/memory"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/remoteconfig"
 	"relink/shared/store"
 	"relink/shared/store/memory"
@@ -60,7 +61,7 @@ func TestGet(t *testing.T) {
 	t.Parallel()
 	f := setUp()
 	const c3 = `{"id" : 0,"version":"1.0","params":{"configScope":"product","getType":"file","attributeKeys":""},"method":"thing.config.get"}`
-	if _, reply := f.ask(t, "get", c3); reply != `{"code":6710,"data":{},"id":"0","message":"no data","method":"thing.config.get","version":"1.0"}` {
+	if r, reply := f.ask(t, "get", c3); r.Reason != string(refusal.ConfigMissing) || reply != `{"code":6710,"data":{},"id":"0","message":"no data","method":"thing.config.get","version":"1.0"}` {
 		t.Errorf("none: %s", reply)
 	}
 	v, err := f.Publish(t.Context(), pk, []byte(`{"interval":30}`), "first")

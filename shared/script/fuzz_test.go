@@ -8,6 +8,7 @@ import (
 
 	"relink/shared/iot"
 	"relink/shared/record"
+	"relink/shared/refusal"
 	"relink/shared/script"
 	"relink/shared/script/sandbox"
 	"relink/shared/store"
@@ -105,6 +106,9 @@ func TestEveryFailureIsExplained(t *testing.T) {
 		e := script.Explain(&sandbox.Failure{Kind: k})
 		if !codes[e.Code] || !strings.HasPrefix(string(e.Cause), "script_") {
 			t.Errorf("%s: %+v", k, e)
+		}
+		if (k == sandbox.Throttled) != (e.Cause == refusal.ScriptThrottled) {
+			t.Errorf("%s: cause %s", k, e.Cause)
 		}
 	}
 }
