@@ -152,7 +152,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil), Node: s.NodeID, Superseded: c.peers.Superseded,
 		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
-		SettleTimeout: settleFor,
+		SettleTimeout: settleFor, Rates: limits.Rates{UpQoS0: s.UpQoS0, UpQoS1: s.UpQoS1, Down: s.DownRate, Bytes: s.UpBytes},
 	})
 	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len, Ready: c.presence.Held}
 	c.internal = c.internalServer(reg, events, meter)

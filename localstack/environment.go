@@ -171,6 +171,16 @@ func connectorEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_TLS_CERT=" + c.cert,
 		"RELINK_TLS_KEY=" + c.key,
 	}
+	// What one device may send is not limited here, so that a few can be tested with; whoever wants the limits sets them.
+	for _, name := range []string{
+		"RELINK_UPLINK_QOS0_PER_SECOND", "RELINK_UPLINK_QOS1_PER_SECOND", "RELINK_UPLINK_BYTES_PER_SECOND", "RELINK_DOWNLINK_PER_SECOND",
+	} {
+		value, set := os.LookupEnv(name)
+		if !set {
+			value = "0"
+		}
+		env = append(env, name+"="+value)
+	}
 	d := deployEnv(a, k)
 	for _, name := range []string{
 		"RELINK_REGION", "RELINK_FUNCTION_PREFIX", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "OSS_ENDPOINT", "OSS_BUCKET", "RELINK_DOWNLOAD_URL", "SLS_ENDPOINT", "SLS_DIAL",

@@ -85,6 +85,7 @@ var causes = map[downlink.State]refusal.Cause{
 	downlink.Unsubscribed: refusal.NotSubscribed,
 	downlink.Refused:      refusal.ReceiveNotPermitted,
 	downlink.Busy:         refusal.OutboundQueueFull,
+	downlink.Limited:      refusal.RateLimitedDown,
 	downlink.TimedOut:     refusal.CallTimedOut,
 }
 

@@ -101,6 +101,7 @@ func (g *Gateway) login(grant device.Grant, began time.Time) {
 	now := g.node.Now()
 	x := &Sub{gateway: g, expires: g.node.Expiry(grant.ExpiresAt, now), account: new(account)}
 	x.Session = session.New(&grant, x, g.own.RemoteAddr, now)
+	x.Session.Limit(g.own.Limits())
 	old, refused := g.put(x)
 	switch {
 	case refused == refusal.SessionSuperseded:

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"relink/connector/limits"
 	"relink/connector/session"
 	"relink/shared/device"
 	"relink/shared/logs"
@@ -53,6 +54,7 @@ type conn struct {
 
 	// Of the goroutine that reads.
 	in         input
+	bytes      limits.Bucket
 	now        int64  // Unix milliseconds of the last read
 	lastName   string // of the last message, as it was sent
 	lastTopic  string // of it, without ?_rid=…

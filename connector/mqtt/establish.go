@@ -23,6 +23,7 @@ func (s *Server) establish(c *conn) {
 	c.lastSeen.Store(int64(s.uptime()))
 	c.expires = s.expiry(c.grant.ExpiresAt, now)
 	c.sess = session.New(c.grant, c, c.remote.String(), now)
+	c.sess.Limit(s.opts.Rates)
 	s.attach(c)
 	if !s.registry.Put(c.sess) {
 		c.End(refusal.TakenOver, "a newer connection was faster")

@@ -63,7 +63,7 @@ func FuzzProperties(f *testing.F) {
 			return
 		}
 		c := &conn{version: 5}
-		if _, err := c.properties(block, name); err == nil && len(c.aliases) > maxAlias {
+		if _, _, err := c.properties(block, name); err == nil && len(c.aliases) > maxAlias {
 			t.Errorf("%d aliases", len(c.aliases))
 		}
 	})

@@ -69,12 +69,32 @@ func (c *conn) fill() error {
 		c.now = now.UnixMilli()
 		c.lastSeen.Store(int64(now.Sub(c.srv.started)))
 		c.srv.meter.Received(n)
-		return nil
+		return c.pace(n)
 	}
 	if err == nil {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// pace stops reading for a moment if the device sends more bytes a second than it may. Nothing is lost: TCP slows the device down.
+func (c *conn) pace(n int) error {
+	if c.sess == nil {
+		return nil
+	}
+	wait := c.bytes.Spend(c.now, n, c.srv.opts.Rates.Bytes)
+	if wait == 0 {
+		return nil
+	}
+	timer := time.NewTimer(time.Duration(wait) * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		c.lastSeen.Store(int64(c.srv.uptime()))
+		return nil
+	case <-c.done:
+		return io.ErrClosedPipe
+	}
 }
 
 // room makes room for a read.

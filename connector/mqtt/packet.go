@@ -106,8 +106,12 @@ func (c *conn) published(flags byte, body []byte) error {
 		}
 		at = next
 		if len(block) > 1 {
-			if name, err = c.properties(block, name); err != nil {
+			var excess error
+			if name, excess, err = c.properties(block, name); err != nil {
 				return err
+			}
+			if excess != nil {
+				return c.excessive(string(name), excess, qos, id)
 			}
 		}
 	}
@@ -122,6 +126,10 @@ func (c *conn) published(flags byte, body []byte) error {
 			}
 			return c.dropped(dev, string(name), err, qos, id)
 		}
+	}
+	if !c.publisher().MaySend(qos, c.now) { // "Excess uplink is dropped silently: no PUBACK, no disconnect"
+		c.srv.router.Refused(c.publisher().Ref, c.lastTopic, qos, refusal.New(refusal.RateLimitedMessages, ""), c.now)
+		return nil
 	}
 	if c.subs != nil && !c.admit(name, qos, id) {
 		return nil
@@ -183,30 +191,47 @@ func (c *conn) dropped(dev iot.DeviceRef, name string, err error, qos byte, id u
 	return nil
 }
 
-// properties reads what matters of a 5.0 PUBLISH: the topic's alias. It gives the topic.
-func (c *conn) properties(block, name []byte) ([]byte, error) {
+// excessive answers a message whose properties go beyond the limits: it is not taken, and a QoS 1 one is acknowledged with a reason.
+func (c *conn) excessive(name string, err error, qos byte, id uint16) error {
+	dev, topicErr := c.topicOf(name)
+	if topicErr != nil {
+		err = topicErr
+	} else {
+		dev = c.publisher().Ref
+	}
+	c.srv.router.Refused(dev, name, qos, err, c.now)
+	if qos == 1 {
+		c.ack(id, 0x83) // implementation specific error
+	}
+	return nil
+}
+
+// properties reads what matters of a 5.0 PUBLISH: the topic's alias, and whether limits are kept. It gives the topic, and what is beyond
+// the limits.
+func (c *conn) properties(block, name []byte) (topicName []byte, excess, err error) {
 	var p packets.Properties
 	if _, err := p.Decode(packets.Publish, bytes.NewBuffer(block)); err != nil {
-		return nil, violation("PUBLISH: %v", err)
+		return nil, nil, violation("PUBLISH: %v", err)
 	}
 	if len(p.SubscriptionIdentifier) > 0 {
-		return nil, violation("subscription identifier in PUBLISH") // [MQTT-3.3.4-6]
+		return nil, nil, violation("subscription identifier in PUBLISH") // [MQTT-3.3.4-6]
 	}
+	excess = checkProperties(&p)
 	if !p.TopicAliasFlag {
-		return name, nil
+		return name, excess, nil
 	}
 	i := int(p.TopicAlias) - 1
 	if i < 0 || i >= maxAlias {
-		return nil, refusal.New(refusal.TopicAliasOutOfRange, fmt.Sprint(p.TopicAlias)) // [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+		return nil, nil, refusal.New(refusal.TopicAliasOutOfRange, fmt.Sprint(p.TopicAlias)) // [MQTT-3.3.2-8] [MQTT-3.3.2-9]
 	}
 	if len(name) == 0 {
 		if i >= len(c.aliases) || c.aliases[i] == "" {
-			return nil, violation("topic alias %d is not known", p.TopicAlias)
+			return nil, nil, violation("topic alias %d is not known", p.TopicAlias)
 		}
-		return []byte(c.aliases[i]), nil
+		return []byte(c.aliases[i]), excess, nil
 	}
 	if len(name) > topic.MaxLength+64 {
-		return name, nil // it is refused for its length, and not kept
+		return name, excess, nil // it is refused for its length, and not kept
 	}
 	for len(c.aliases) <= i {
 		c.aliases = append(c.aliases, "")
@@ -214,7 +239,7 @@ func (c *conn) properties(block, name []byte) ([]byte, error) {
 	if c.aliases[i] != string(name) {
 		c.aliases[i] = string(name)
 	}
-	return name, nil
+	return name, excess, nil
 }
 
 // A will is what a 5.0 device wants to be said if it goes without DISCONNECT. It is taken like a message of the device, on a

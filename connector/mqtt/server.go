@@ -59,6 +59,7 @@ type Options struct {
 	HTTP           Handler             // takes over connections that begin with an HTTP POST; nil: they are refused
 	// RegistrationStay is when a connection that only registers is closed; 15 s.
 	RegistrationStay time.Duration
+	Rates            limits.Rates  // of messages; the zero value has no limits
 	MinKeepAlive     time.Duration // 30 s
 	MaxKeepAlive     time.Duration // 1200 s
 	Now              func() time.Time

@@ -73,6 +73,13 @@ func (s *Session) PublishQueued(m *Message) (state downlink.State, settled bool)
 		q.again = true
 		return downlink.Queued, false
 	}
+	if !s.mayReceive() {
+		q.behind, q.again = true, true
+		if q.flight == 0 && to != nil {
+			to.Later(s, false)
+		}
+		return downlink.Queued, false
+	}
 	if to == nil || granted == 0 {
 		state = s.conn.Publish(m.Topic, m.Payload, 0)
 		return state, state == downlink.Sent || state == downlink.Refused
@@ -102,6 +109,8 @@ func (p *Presence) pump(s *Session, to Deliverer) {
 		case state != downlink.Sent:
 			p.notDelivered(s, m, state)
 			q.done = append(q.done, m.ID)
+		case !s.mayReceive():
+			state = downlink.Busy // for about a second
 		case to == nil || granted == 0:
 			if state = s.conn.Publish(m.Topic, m.Payload, 0); state == downlink.Sent {
 				p.delivered(s, m, 0)

@@ -49,8 +49,9 @@ type Session struct {
 	calls   map[string]*Call // by message id
 	last    delivery         // the topic asked for last: replies repeat it
 	queue   queue            // has a lock of its own, which is taken before the connection's
-	version int              // of what outlives the session; grows with each change
-	stored  int              // the version that is durable
+	rates   rates
+	version int // of what outlives the session; grows with each change
+	stored  int // the version that is durable
 }
 
 // New makes the session of a granted connection.
@@ -93,6 +94,9 @@ func (s *Session) Publish(topic string, payload []byte, qos byte) downlink.State
 	granted, state := s.Delivery(topic)
 	if state != downlink.Sent {
 		return state
+	}
+	if !s.mayReceive() {
+		return downlink.Limited
 	}
 	return s.conn.Publish(topic, payload, min(qos, granted))
 }

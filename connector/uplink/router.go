@@ -179,10 +179,16 @@ func CauseOf(err error) refusal.Cause {
 	return refusal.FunctionFailed
 }
 
-// Refused notes a message that was not taken because of its topic.
+// codeThrottled is, in the log, the code of a message that was one too many ("Codes", 9324).
+const codeThrottled = 9324
+
+// Refused notes a message that was not taken because of its topic, or because there were too many.
 func (r *Router) Refused(dev iot.DeviceRef, name string, qos byte, err error, now int64) {
 	cause := refusal.CauseOf(err)
 	code := alink.CodeTopic
+	if cause == refusal.RateLimitedMessages {
+		code = codeThrottled
+	}
 	switch cause {
 	case refusal.TopicNotOwn, refusal.TopicNotPermitted, refusal.SubNotLoggedIn:
 		code = 9236 // "Publish without permission"

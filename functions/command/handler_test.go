@@ -47,6 +47,13 @@ func newTestHandler(t *testing.T) *handler {
 	if _, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: lamp, Node: "n1", At: 7}}); errs[0] != nil {
 		t.Fatal(errs[0])
 	}
+	sleeper := iot.DeviceRef{ProductKey: "a1B2c3D4e5F", DeviceName: "sleeper-01"}
+	if _, _, errs := s.Sessions().Take(t.Context(), []store.Take{{Ref: sleeper, Node: "n1", At: 7, Persistent: true}}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	if errs := s.Sessions().End(t.Context(), []iot.DeviceRef{sleeper}, []int64{7}, []int64{8}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
 	client := downlink.NewClient(key)
 	t.Cleanup(client.CloseIdle)
 	return &handler{commands: command.New(s, client, offline.DefaultBounds(), nil)}
@@ -59,6 +66,7 @@ func TestInvoke(t *testing.T) {
 		"publish.json": `{"state":"sent","epoch":7,"reply":"eyJhIjoxfQ=="}`,
 		"drop.json":    `{"state":"dropped","epoch":7}`,
 		"offline.json": `{"state":"offline"}`,
+		"queued.json":  `{"state":"queued","epoch":7}`,
 	} {
 		event, err := os.ReadFile("testdata/" + name)
 		if err != nil {

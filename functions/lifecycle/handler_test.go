@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 
@@ -33,7 +34,13 @@ var lamp = iot.DeviceRef{ProductKey: "a1B2c3D4e5F", DeviceName: "lamp-001"}
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	eventtest.Run(t, func(t *testing.T) func(context.Context, []byte) ([]byte, error) {
-		h, _ := newTestHandler(t)
+		h, s := newTestHandler(t)
+		for i, m := range []store.QueuedMessage{{Topic: "/t", Payload: []byte("zero")}, {Topic: "/t", Payload: []byte("one")}, {Topic: "/u", Payload: []byte("two"), ExpiresAt: 6_000_000_000_000}, {Topic: "/u", Payload: []byte("expired"), ExpiresAt: 1}} {
+			m.Ref, m.QueueKey = lamp, store.QueueKey{At: int64(5_000_000_000_000 + i), MessageID: fmt.Sprint("m", i)}
+			if err := s.OfflineMessages().Put(t.Context(), &m); err != nil {
+				t.Fatal(err)
+			}
+		}
 		return h.Invoke
 	})
 }

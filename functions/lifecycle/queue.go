@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"relink/shared/device"
@@ -22,11 +23,11 @@ const (
 // queues serves the queues of devices that came online or acknowledged something. Records of one device are served in their order.
 func (h *handler) queues(ctx context.Context, batch *record.Batch, begun, delivered []int, results []record.Result) {
 	byDevice := make(map[iot.DeviceRef][]int)
-	for _, list := range [2][]int{begun, delivered} { // a device is online before it acknowledges
-		for _, i := range list {
-			if results[i].Code == 200 {
-				byDevice[batch.Records[i].Device] = append(byDevice[batch.Records[i].Device], i)
-			}
+	all := slices.Concat(begun, delivered)
+	slices.Sort(all)
+	for _, i := range all {
+		if results[i].Code == 200 {
+			byDevice[batch.Records[i].Device] = append(byDevice[batch.Records[i].Device], i)
 		}
 	}
 	budget := offline.NewBudget(queueBytes)

@@ -9,6 +9,7 @@ import (
 
 	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/refusal"
 )
 
 // A commander hands a command to the function `command`, which finds the connector that holds the device; command.Remote is one.
@@ -28,9 +29,9 @@ func publish(ctx context.Context, to commander, p *downlink.Publish) (downlink.O
 	case downlink.Sent, downlink.Queued:
 		return o, nil
 	case downlink.Offline:
-		return o, iot.Errorf(iot.DeviceOffline, "device offline (9201): nothing was sent, and nothing is kept for later")
+		return o, iot.Errorf(iot.DeviceOffline, "device offline (9201): nothing was sent, and nothing is kept for later, because its session is not persistent or the message has QoS 0")
 	case downlink.QueueFull:
-		return o, iot.Errorf(iot.QuotaExceeded, "the device is away, and as many messages as may wait for it already")
+		return o, iot.Wrap(iot.QuotaExceeded, refusal.New(refusal.OfflineQueueFull, ""), "the device is away, and as many messages as may wait for it already")
 	case downlink.Unsubscribed:
 		if p.WaitMS > 0 { // who waits for a device that does not listen waits in vain; it need not be for the whole time
 			return o, iot.Errorf(iot.Timeout, "the device is connected, but has not subscribed %s", p.Topic)
@@ -40,6 +41,8 @@ func publish(ctx context.Context, to commander, p *downlink.Publish) (downlink.O
 		return o, iot.Errorf(iot.NotPermitted, "the device may not receive %s", p.Topic)
 	case downlink.Busy:
 		return o, iot.Errorf(iot.Throttled, "the device does not take messages as fast as they come")
+	case downlink.Limited:
+		return o, iot.Errorf(iot.Throttled, "the device is sent more messages a second than it may")
 	case downlink.TimedOut:
 		return o, iot.Errorf(iot.Timeout, "the device did not answer within %d ms", p.WaitMS)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"strings"
+	"time"
 
 	"relink/shared/downlink"
 	"relink/shared/iot"
@@ -37,13 +38,17 @@ func (a *api) pub(ctx context.Context, c *openapi.Call) (any, error) {
 	if _, err := a.devices.Find(ctx, "", dev); err != nil {
 		return nil, err
 	}
+	expiry, err := c.Params.Int64("MessageExpiryInterval", 0)
+	if err != nil || expiry < 0 || expiry > 1<<31 {
+		return nil, openapi.Invalid("MessageExpiryInterval")
+	}
 	id := a.ids.message()
 	c.MessageID = id
 	_, err = publish(ctx, a.commander, &downlink.Publish{
-		ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, MessageID: id, Topic: name, Payload: payload, QoS: q,
+		ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, MessageID: id, Topic: name, Payload: payload, QoS: q, ExpiresAt: expiresAt(a.now(), expiry),
 	})
-	// Success means accepted, not delivered ("Pub"). With QoS 1, though, the caller expects a message to be kept for a device
-	// that is away; as nothing keeps it here, the caller is told.
+	// Success means accepted, not delivered ("Pub"). With QoS 1, though, the caller expects a message to be kept for a device that is
+	// away; if its session is not persistent, nothing is kept, and the caller is told.
 	if iot.Is(err, iot.SubscriptionNone) || q == 0 && iot.Is(err, iot.DeviceOffline) {
 		err = nil
 	}
@@ -51,6 +56,14 @@ func (a *api) pub(ctx context.Context, c *openapi.Call) (any, error) {
 		return nil, err
 	}
 	return messageID{id}, nil
+}
+
+// expiresAt is the end of a message's life, 0 if none is given.
+func expiresAt(now time.Time, seconds int64) int64 {
+	if seconds == 0 {
+		return 0
+	}
+	return now.UnixMilli() + seconds*1000
 }
 
 // content reads the parameter MessageContent.

@@ -79,7 +79,8 @@ func (a *api) actions() openapi.Table {
 		&openapi.Action{Name: "RelinkRevokeCertificate", Required: []string{"CertSN"}, Limit: 50, Codes: device, Handle: a.revokeCertificate},
 		&openapi.Action{Name: "RelinkDynamicRegistration", Required: pk, Limit: 50, Codes: product, Handle: a.dynamicRegistration},
 
-		&openapi.Action{Name: "SetDeviceProperty", Required: []string{"Items"}, Limit: 500, Codes: thing, Handle: a.setDeviceProperty},
+		&openapi.Action{Name: "SetDeviceProperty", Required: []string{"Items"}, Limit: 500, Codes: thing, Handle: a.setDeviceProperty,
+			Special: map[iot.Kind]string{iot.QuotaExceeded: openapi.CodePublishFailed}},
 		&openapi.Action{Name: "QueryDevicePropertyStatus", Limit: 200, Codes: thing, Handle: a.queryDevicePropertyStatus,
 			Special: map[iot.Kind]string{iot.ModelNotFound: attrStatus, iot.NotInModel: attrStatus}},
 		&openapi.Action{Name: "QueryDevicePropertyData", Required: []string{"Asc", "EndTime", "Identifier", "PageSize", "StartTime"}, Limit: 50, Codes: thing,
@@ -112,6 +113,7 @@ func (a *api) actions() openapi.Table {
 			Special: map[iot.Kind]string{iot.Internal: "iot.messagebroker.QueryDeviceShadowActionError"}},
 		&openapi.Action{Name: "UpdateDeviceShadow", Required: with("DeviceName"), Limit: 500, Codes: device, Handle: a.updateDeviceShadow,
 			Special: map[iot.Kind]string{iot.Internal: "iot.messagebroker.UpdateDeviceShadowMessageFailed"}},
-		&openapi.Action{Name: "Pub", Required: with("MessageContent", "TopicFullName"), Limit: 1600, Codes: openapi.MessageCodes, Handle: a.pub},
+		&openapi.Action{Name: "Pub", Required: with("MessageContent", "TopicFullName"), Limit: 1600, Codes: openapi.MessageCodes, Handle: a.pub,
+			Special: map[iot.Kind]string{iot.QuotaExceeded: openapi.CodePublishFailed}},
 	)
 }

@@ -256,7 +256,7 @@ func TestPub(t *testing.T) {
 		qos   int32
 		code  string
 	}{
-		{downlink.Unsubscribed, 1, ""}, {downlink.Offline, 0, ""}, {downlink.Offline, 1, "iot.messagebroker.OFFLINE"},
+		{downlink.Queued, 1, ""}, {downlink.QueueFull, 1, "iot.messagebroker.PublishMessageFailed"}, {downlink.Unsubscribed, 1, ""}, {downlink.Offline, 0, ""}, {downlink.Offline, 1, "iot.messagebroker.OFFLINE"},
 		{downlink.Busy, 0, "iot.messagebroker.RateLimit"}, {downlink.Refused, 0, "iot.messagebroker.PublishMessageFailed"},
 	} {
 		s.commands.answer(downlink.Outcome{State: test.state}, nil)

@@ -82,6 +82,7 @@ const (
 	Sent         State = "sent"           // written to the connection; for a synchronous call: and answered
 	Queued       State = "queued"         // it waits in the queue of the device, whose session is persistent, and is delivered from there
 	QueueFull    State = "queue_full"     // the device is away, and as much as may waits for it already; nothing was kept
+	Limited      State = "rate_limited"   // the device has been sent as many messages as it may within a second; nothing was written
 	Dropped      State = "dropped"        // the connection was ended
 	Offline      State = "offline"        // no session of this device here
 	Unsubscribed State = "not_subscribed" // connected, but it has not subscribed the topic

@@ -31,6 +31,7 @@ const (
 	DeadLetter           Cause = "dead_letter"
 	FunctionFailed       Cause = "function_failed"
 	DeadlineExceeded     Cause = "deadline_exceeded"
+	PropertyNotAllowed   Cause = "property_not_allowed"
 	TopicAliasOutOfRange Cause = "topic_alias_out_of_range"
 
 	ShadowMalformed       Cause = "shadow_malformed"
@@ -102,6 +103,8 @@ var publishes = []Explanation{
 		"Look at the function's log with the message id."},
 	{DeadlineExceeded, "The message waited longer than it may for its function; it was not acknowledged.",
 		"The device sends it again by itself. If it lasts, look at the lag and at throttling of the function."},
+	{PropertyNotAllowed, "An MQTT 5.0 message has more than 20 user properties, one whose key begins with _ or that is longer than 128 characters, or a Response Topic or Correlation Data of more than 128. The message was dropped.",
+		"Put into the payload what does not fit; keys that begin with _ are reserved."},
 	{TopicAliasOutOfRange, "An MQTT 5.0 topic alias is 0, greater than announced, or was never defined. The connection was closed.",
 		"Keep to the Topic Alias Maximum of CONNACK, and define aliases anew on each connection."},
 	{ShadowMalformed, "A message about the device's shadow is not JSON, or lacks method, state or version (codes 400 to 407).",

@@ -12,6 +12,8 @@ const (
 	ReceiveNotPermitted  Cause = "receive_not_permitted"
 	OutboundQueueFull    Cause = "outbound_queue_full"
 	CallTimedOut         Cause = "call_timed_out"
+	RateLimitedDown      Cause = "rate_limited_downlink"
+	OfflineQueueFull     Cause = "offline_queue_full"
 )
 
 var subscriptions = []Explanation{
@@ -33,6 +35,10 @@ var subscriptions = []Explanation{
 		"Address the device's own topics; a custom one needs a topic class with permission to subscribe."},
 	{OutboundQueueFull, "The device reads more slowly than messages for it arrive, and its queue is full.",
 		"Send less often, or look at the device's network. At most 50 messages a second are meant for one device."},
+	{RateLimitedDown, "More messages a second came for the device than it may be sent (RELINK_DOWNLINK_PER_SECOND, 50).",
+		"Send less often, or with QoS 1 to a device with a persistent session: those messages wait for their turn."},
+	{OfflineQueueFull, "The device is away, and as many messages as may wait for it already (RELINK_OFFLINE_MESSAGES, RELINK_OFFLINE_BYTES). Nothing was kept of the new one.",
+		"Find out why the device does not connect or acknowledge; use desired values for state of which only the last counts."},
 	{CallTimedOut, "The device got a synchronous call and did not answer in time.",
 		"Check that the firmware answers on the response topic with the same message id, within 8 seconds."},
 }
