@@ -57,6 +57,7 @@ func NewTeller(p *Presence) *Teller {
 func (t *Teller) Online(s *Session) {
 	if !t.queue(telling{s: s}) {
 		t.presence.lost(s.Ref, device.TopicOnline, errTellerFull)
+		t.presence.unread(s)
 	}
 }
 
