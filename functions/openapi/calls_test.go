@@ -19,6 +19,7 @@ func TestCallsAreStored(t *testing.T) {
 	s.connect(t, s.thing(t, pk, name))
 	must[*sdk.SetDevicePropertyResponse](t)(s.SetDeviceProperty(&sdk.SetDevicePropertyRequest{ProductKey: &pk, DeviceName: &name, Items: tea.String(`{"power":1}`)}))
 	must[*sdk.InvokeThingServiceResponse](t)(s.InvokeThingService(&sdk.InvokeThingServiceRequest{ProductKey: &pk, DeviceName: &name, Identifier: tea.String("reboot"), Args: tea.String(`{"delay":5}`)}))
+	s.call(t, "RelinkRequestDeviceProperty", map[string]string{"ProductKey": pk, "DeviceName": name, "Identifier.1": "power"})
 	s.commands.answer(downlink.Outcome{State: downlink.Sent, Reply: []byte(`{"id":"1","code":200,"data":{"sum":5}}`)}, nil)
 	must[*sdk.InvokeThingServiceResponse](t)(s.InvokeThingService(&sdk.InvokeThingServiceRequest{ProductKey: &pk, DeviceName: &name, Identifier: tea.String("add"), Args: tea.String(`{}`)}))
 	query := func(identifier string) []*sdk.QueryDeviceServiceDataResponseBodyDataListServiceInfo {
@@ -34,7 +35,7 @@ func TestCallsAreStored(t *testing.T) {
 	for _, i := range query("") {
 		got = append(got, tea.StringValue(i.Identifier)+" "+tea.StringValue(i.InputData)+" "+tea.StringValue(i.OutputData))
 	}
-	for _, want := range []string{`set {"power":1} `, `reboot {"delay":5} `, `add {} {"id":"1","code":200,"data":{"sum":5}}`} {
+	for _, want := range []string{`set {"power":1} `, `reboot {"delay":5} `, `get ["power"] `, `add {} {"id":"1","code":200,"data":{"sum":5}}`} {
 		if !strings.Contains(strings.Join(got, "\n")+"\n", want+"\n") {
 			t.Errorf("no %q in %q", want, got)
 		}

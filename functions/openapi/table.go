@@ -94,6 +94,7 @@ func (a *api) actions() openapi.Table {
 			Special: map[iot.Kind]string{iot.Conflict: "iot.device.SetDevicePropertyFailed"}},
 		&openapi.Action{Name: "QueryDeviceDesiredProperty", Limit: 50, Codes: thing, Handle: a.queryDeviceDesiredProperty},
 		&openapi.Action{Name: "ClearDeviceDesiredProperty", Limit: 50, Codes: thing, Handle: a.clearDeviceDesiredProperty},
+		&openapi.Action{Name: "RelinkRequestDeviceProperty", Required: []string{"Identifier"}, Limit: 500, Codes: thing, Handle: a.relinkRequestDeviceProperty},
 		&openapi.Action{Name: "QueryDeviceServiceData", Required: []string{"EndTime", "StartTime"}, Limit: 50, Codes: thing, Handle: a.queryDeviceServiceData},
 		&openapi.Action{Name: "QueryDeviceEventData", Required: []string{"EndTime", "StartTime"}, Limit: 50, Codes: thing, Handle: a.queryDeviceEventData,
 			Special: map[iot.Kind]string{iot.ModelNotFound: "iot.device.QueryDeviceEventHistoryFailed"}},

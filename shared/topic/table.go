@@ -179,9 +179,9 @@ var table = []Entry{
 
 	{sys + "broadcast/request/{id}", Down, DownBroadcast, "", NoReply, true, "", NotYet},
 	{"/broadcast/{pk}/{rest}", Down, DownBroadcastTopic, "", NoReply, false, "", NotYet},
-	{"/ext/register", Down, DownRegistered, "", NoReply, true, "", NotYet},
-	{"/ext/regnwl", Down, DownRegistered, "", NoReply, true, "", NotYet},
-	{"/ext/auth/identity/response", Down, DownRegistered, "", NoReply, true, "", NotYet},
+	{"/ext/register", Down, DownRegistered, "", NoReply, true, "", Done},
+	{"/ext/regnwl", Down, DownRegistered, "", NoReply, true, "", Done},
+	{"/ext/auth/identity/response", Down, DownRegistered, "", NoReply, true, "", Done},
 
 	{"/{pk}/{dn}/{rest}", Up, Custom, "", NoReply, false, "", Done},
 	{thing + "{rest}", Up, UnknownSystem, "", Suffix, false, "", NotYet},
