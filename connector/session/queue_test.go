@@ -26,7 +26,6 @@ type acking struct {
 	stored []string
 	pageOf int
 	broken error
-	online bool
 }
 
 func (c *acking) Publish(topic string, payload []byte, qos byte) downlink.State {

@@ -10,8 +10,12 @@ import (
 
 // BenchmarkPost posts through the SDK to an emulator in the same process, so both are in the figures.
 func BenchmarkPost(b *testing.B) {
-	for _, n := range []int{1, 50, 500} {
-		b.Run(fmt.Sprint("batch_", n), func(b *testing.B) {
+	for _, x := range []struct {
+		n    int
+		qos1 bool
+	}{{1, false}, {1, true}, {50, false}, {50, true}, {500, false}, {500, true}} {
+		n := x.n
+		b.Run(fmt.Sprintf("batch_%d/receipts_%v", n, x.qos1), func(b *testing.B) {
 			_, o := start(b)
 			s := open(b, o)
 			list := make([]store.Post, n)
@@ -26,6 +30,9 @@ func BenchmarkPost(b *testing.B) {
 				at++
 				for i := range list {
 					list[i].MessageID = "1234567890123456789"
+					if x.qos1 {
+						list[i].Receipt, list[i].ReceivedAt = store.Receipt{PacketID: uint16(at), Sum: uint64(at)}, at
+					}
 					for j := range list[i].Values {
 						list[i].Values[j].Time = at
 					}
