@@ -35,13 +35,13 @@ type Receipts interface {
 	Find(ctx context.Context, list []Received) ([]Received, error)
 }
 
-// In property_latest a receipt is a column r_00 … r_31 by the packet id, so that there is room for as many messages in flight as firmware
-// has, whose ids follow each other. The cell's version is when the message came: the later one wins, and one that is written again
+// In property_latest a receipt is a column r_00 … r_19 by the packet id: Link SDK C 3.x has up to 20 messages in flight, other firmware
+// fewer, and their ids follow each other. The cell's version is when the message came: the later one wins, and one that is written again
 // changes nothing.
 //
-//	2 bytes packet id | 8 bytes sum, both big-endian | message id
+//	2 bytes packet id | 8 bytes sum | 0 and 8 bytes message id, or the message id as text if it is no number; integers are big-endian
 const (
-	receiptSlots = 32
+	receiptSlots = 20
 	receiptHead  = 10
 )
 
@@ -62,7 +62,17 @@ func (r *Receipt) slot() int { return int(r.PacketID) % receiptSlots }
 func appendReceipt(dst []byte, r Receipt, messageID string) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, r.PacketID)
 	dst = binary.BigEndian.AppendUint64(dst, r.Sum)
+	if n, err := strconv.ParseUint(messageID, 10, 64); err == nil && messageID[0] != '0' && messageID[0] != '+' {
+		return binary.BigEndian.AppendUint64(append(dst, 0), n)
+	}
 	return append(dst, messageID...)
+}
+
+func messageOfReceipt(rest []byte) string {
+	if len(rest) == 9 && rest[0] == 0 {
+		return strconv.FormatUint(binary.BigEndian.Uint64(rest[1:]), 10)
+	}
+	return string(rest)
 }
 
 // receiptCells appends the receipts of one device's posts to its row; of two in one slot the later counts. The index of the first is given.
@@ -137,7 +147,7 @@ func (s receipts) Find(ctx context.Context, list []Received) ([]Received, error)
 			}
 			r := Receipt{binary.BigEndian.Uint16(cell), binary.BigEndian.Uint64(cell[2:])}
 			if r == list[i].Receipt {
-				found[i] = Received{Ref: list[i].Ref, Receipt: r, MessageID: string(cell[receiptHead:]), ReceivedAt: col.Timestamp}
+				found[i] = Received{Ref: list[i].Ref, Receipt: r, MessageID: messageOfReceipt(cell[receiptHead:]), ReceivedAt: col.Timestamp}
 			}
 		}
 	}

@@ -13,7 +13,7 @@ func (s *Store) Receipts() store.Receipts { return receipts{s} }
 type receipts struct{ s *Store }
 
 // receiptSlots is how many receipts a device has: by the packet id.
-const receiptSlots = 32
+const receiptSlots = 20
 
 // note keeps one receipt; the lock is held.
 func (s *Store) note(r store.Received) {

@@ -27,20 +27,20 @@ func testReceipts(t *testing.T, s Stores) {
 		}
 	}
 	for range 2 {
-		mustAll(t, s.Properties().Post(ctx, []store.Post{post(1, 11, "m1", 1000, false), post(2, 12, "m2", 1001, false), post(33, 13, "m3", 1002, false), post(4, 14, "m4", 1003, true)}))
+		mustAll(t, s.Properties().Post(ctx, []store.Post{post(1, 11, "m1", 1000, false), post(2, 12, "m2", 1001, false), post(21, 13, "m3", 1002, false), post(4, 14, "m4", 1003, true)}))
 	}
 	mustAll(t, r.Note(ctx, []store.Received{
-		{Ref: ref("d1"), Receipt: receipt(5, 15), MessageID: "m5", ReceivedAt: 1004}, {Ref: ref("d2"), Receipt: receipt(5, 1<<63), MessageID: "m6", ReceivedAt: 1005},
-		{Ref: ref("d1"), Receipt: receipt(37, 16), MessageID: "m7", ReceivedAt: 1006},
+		{Ref: ref("d1"), Receipt: receipt(5, 15), MessageID: "0123", ReceivedAt: 1004}, {Ref: ref("d2"), Receipt: receipt(5, 1<<63), MessageID: "18446744073709551615", ReceivedAt: 1005},
+		{Ref: ref("d1"), Receipt: receipt(25, 16), MessageID: "913072545459240961", ReceivedAt: 1006},
 	}))
 	for _, c := range []struct {
 		dev  string
 		x    store.Receipt
 		want string
 	}{
-		{"d1", receipt(1, 11), ""}, // 33 has its place
-		{"d1", receipt(33, 13), "m3"}, {"d1", receipt(2, 12), "m2"}, {"d1", receipt(2, 13), ""}, {"d1", receipt(34, 12), ""},
-		{"d1", receipt(4, 14), ""}, {"d1", receipt(5, 15), ""}, {"d1", receipt(37, 16), "m7"}, {"d2", receipt(5, 1<<63), "m6"}, {"d3", receipt(1, 1), ""},
+		{"d1", receipt(1, 11), ""}, // 21 has its place
+		{"d1", receipt(21, 13), "m3"}, {"d1", receipt(2, 12), "m2"}, {"d1", receipt(2, 13), ""}, {"d1", receipt(22, 12), ""},
+		{"d1", receipt(4, 14), ""}, {"d1", receipt(5, 15), ""}, {"d1", receipt(25, 16), "913072545459240961"}, {"d2", receipt(5, 1<<63), "18446744073709551615"}, {"d3", receipt(1, 1), ""},
 	} {
 		if got := find(c.dev, c.x); got != c.want {
 			t.Errorf("%s %+v: %q, want %q", c.dev, c.x, got, c.want)
