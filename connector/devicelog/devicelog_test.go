@@ -93,7 +93,7 @@ func TestRow(t *testing.T) {
 	for key, want := range map[string]string{
 		"product_key": "a1", "device_name": "dev-1", "iot_id": "iot1", "message_id": "42", "request_id": "1-2-3", "operation": "auth",
 		"topic": `/sys/a1/dev-1/x\r\nfake line\x1b[31m\xff`, "code": "6200", "reason": "signature", "detail": strings.Repeat("é", 512) + "…",
-		"signed": "clientId12345", "latency_ms": "1.500", "node": "node-1", "remote_addr": "10.0.0.1:1234", "bytes": "7", "qos": "1",
+		"signed": "clientId12345", "latency_ms": "1.500", "node": "node-1", "remote_addr": "10.0.0.1:1234", "remote_ip": "10.0.0.1", "bytes": "7", "qos": "1",
 		"__source__": "node-1", "__time__": strconv.FormatInt(at/1000, 10),
 	} {
 		if got[key] != want {

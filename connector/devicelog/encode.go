@@ -1,6 +1,7 @@
 package devicelog
 
 import (
+	"net"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -21,7 +22,7 @@ const (
 const (
 	maxName   = 256 // bytes of a topic, a name, a reason
 	maxDetail = 1024
-	maxFields = 18
+	maxFields = 19
 )
 
 // encode makes a request of as many rows as fit, at least one.
@@ -53,7 +54,7 @@ var empty string
 // keys are the field names, addressable as the SDK wants them.
 var keys = [maxFields]string{logs.FieldProductKey, logs.FieldDeviceName, FieldIotID, logs.FieldMessageID, logs.FieldRequestID, logs.FieldOperation,
 	logs.FieldTopic, logs.FieldCode, logs.FieldReason, logs.FieldDetail, logs.FieldSigned, logs.FieldLatency, logs.FieldNode, logs.FieldRemote,
-	FieldBytes, FieldQoS, FieldSampled, logs.FieldAt}
+	FieldBytes, FieldQoS, FieldSampled, logs.FieldAt, logs.FieldRemoteIP}
 
 // fields allots the SDK's one struct and one pointer per field from blocks.
 type fields struct {
@@ -109,6 +110,11 @@ func (f *fields) row(e *Entry, node string) []*sls.LogContent {
 		add(16, strconv.Itoa(e.sampled))
 	}
 	add(17, strconv.FormatInt(e.At, 10))
+	if e.Reason != "" && e.Remote != "" {
+		if ip, _, err := net.SplitHostPort(e.Remote); err == nil {
+			add(18, ip)
+		}
+	}
 	return f.pointers[from:len(f.pointers):len(f.pointers)]
 }
 

@@ -59,7 +59,7 @@ func TestExplainLines(t *testing.T) {
 	line := func(reason, detail string) map[string]string {
 		return map[string]string{logs.FieldOperation: "auth", logs.FieldReason: reason, logs.FieldDetail: detail, logs.FieldCode: "4", logs.FieldAt: "1767225600000"}
 	}
-	got := explainLines([]map[string]string{line("sign_mismatch", "x"), line("device_disabled", ""), line("sign_mismatch", "x"), line("of_the_future", ""), line("", "")})
+	got := explainLines([]map[string]string{line("sign_mismatch", "x"), line("device_disabled", ""), line("sign_mismatch", "x"), line("of_the_future", ""), line("", "")}, false)
 	if len(got) != 3 || got[0].Cause != "sign_mismatch" || got[0].Times != 2 || got[1].Times != 1 || got[2].Cure == "" {
 		t.Fatalf("%+v", got)
 	}

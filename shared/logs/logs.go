@@ -40,6 +40,7 @@ const (
 	FieldLatency    = "latency_ms"
 	FieldNode       = "node"
 	FieldRemote     = "remote_addr"
+	FieldRemoteIP   = "remote_ip" // remote_addr without the port, of what was refused, so that it is found by the address
 	FieldError      = "error"
 )
 

@@ -100,7 +100,7 @@ var publishes = []Explanation{
 	{DeadLetter, "The function failed on this very message several times; it was put aside and its neighbours were stored.",
 		"Read it in the table dead_letter under the message id, and correct what the function trips over."},
 	{FunctionFailed, "The function that handles this topic failed or ran out of time.",
-		"Look at the function's log with the message id."},
+		"Look at the way of the message: relink logs --message MESSAGE_ID, which has the invocation and what the function printed."},
 	{DeadlineExceeded, "The message waited longer than it may for its function; it was not acknowledged.",
 		"The device sends it again by itself. If it lasts, look at the lag and at throttling of the function."},
 	{PropertyNotAllowed, "An MQTT 5.0 message has more than 20 user properties, one whose key begins with _ or that is longer than 128 characters, or a Response Topic or Correlation Data of more than 128. The message was dropped.",

@@ -18,7 +18,7 @@ const (
 
 var scripts = []Explanation{
 	{ScriptMissing, "The product has no submitted parsing script, which its raw data needs (code 26001).",
-		"Submit one (relink script put); a draft has no effect."},
+		"Submit one (relink script put), or the draft that is there (relink script submit); a draft by itself has no effect."},
 	{ScriptLanguage, "The product's parsing script is in a language for which this installation has no interpreter (code 26002).",
 		"Port the script to JavaScript; Python and PHP scripts are kept but not run."},
 	{ScriptFailed, "The parsing script threw an exception or cannot be compiled (code 26002).",
