@@ -17,6 +17,7 @@ import (
 	iotapi "github.com/alibabacloud-go/iot-20180120/v6/client"
 	"github.com/alibabacloud-go/tea/dara"
 	"github.com/alibabacloud-go/tea/tea"
+	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"relink/scripts/load"
 )
@@ -28,18 +29,19 @@ import (
 //	< TOPIC              a device receives the next line, as the next message on that topic
 //	< nothing            nothing arrives within 300 ms
 //	! Action Key=Value   an application calls the OpenAPI; the next line, if it begins with a brace, is the answer
+//	+ TOPIC              a device subscribes the filter with QoS 1
 //	!& Action Key=Value  the same, while the conversation goes on; !wait waits for its answer
 //	@ ext=3              before anything else: parameters of the devices' client ids
 //
 // Payloads are exact bytes, in hexadecimal digits after "hex:"; in what is received and answered <*> stands for any characters, and
 // {:name} for those that {name} stands for from then on. Known names are {pk} {dn} {iotId}, a device of a product with the golden
-// thing model; {gpk} {gdn}, a gateway; {spk} {sdn}, its sub-device, logged in; {rpk} {rdn}, a device whose product has a script. No
-// device subscribes anything.
+// thing model; {gpk} {gdn}, a gateway; {spk} {sdn}, its sub-device, logged in; {rpk} {rdn}, a device whose product has a script. A
+// device subscribes nothing but what + says.
 const transcripts = "testdata/transcripts"
 
 type step struct {
 	line    int
-	kind    string // > < ! !& !wait
+	kind    string // > < + ! !& !wait
 	subject string // topic or call
 	payload string
 	has     bool // there is a payload
@@ -58,7 +60,7 @@ func readTranscript(t *testing.T, path string) (options string, steps []step) {
 		case line == "" || kind == "#":
 		case kind == "@":
 			options = rest
-		case kind == ">" || kind == "<" || kind == "!" || kind == "!&" || kind == "!wait":
+		case kind == ">" || kind == "<" || kind == "+" || kind == "!" || kind == "!&" || kind == "!wait":
 			steps = append(steps, step{line: i + 1, kind: kind, subject: rest})
 		case len(steps) == 0 || steps[len(steps)-1].has:
 			t.Fatalf("%s:%d: what is %q?", path, i+1, line)
@@ -318,6 +320,16 @@ func (p *scene) step(s step) {
 			return
 		}
 		p.receive(s)
+	case "+":
+		token := p.device(s.subject).Subscribe(p.named(s.subject), 1, nil)
+		if !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+			t.Fatalf("line %d: subscribe: %v", s.line, token.Error())
+		}
+		for filter, code := range token.(*mqtt.SubscribeToken).Result() {
+			if code > 2 {
+				t.Fatalf("line %d: subscribing %s is refused: %#x", s.line, filter, code)
+			}
+		}
 	case "!", "!&":
 		action, rest, _ := strings.Cut(p.named(s.subject), " ")
 		query := parameters(rest)

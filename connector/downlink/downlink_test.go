@@ -76,13 +76,16 @@ type node struct {
 	drops    *session.Drops
 	client   *api.Client
 	journal  *journal
+	classes  []device.TopicClass // what ChangeClasses was last told
 }
+
+func (n *node) ChangeClasses(_ iot.ProductKey, _ int64, list []device.TopicClass) { n.classes = list }
 
 func start(t *testing.T) *node {
 	t.Helper()
 	n := &node{registry: &session.Registry{}, drops: session.NewDrops(time.Minute), client: api.NewClient(key), journal: new(journal)}
 	s := &downlink.Server{
-		Registry: n.registry, Drops: n.drops, Journal: n.journal, Logger: slog.New(slog.DiscardHandler), Key: key, Meter: quiet{}, Now: time.Now,
+		Registry: n.registry, Drops: n.drops, Journal: n.journal, Logger: slog.New(slog.DiscardHandler), Key: key, Meter: quiet{}, Now: time.Now, Classes: n,
 	}
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)

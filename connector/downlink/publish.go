@@ -48,6 +48,9 @@ func (s *Server) publish(ctx context.Context, p *downlink.Publish) downlink.Outc
 	var answered bool
 	if outcome.Reply, answered = call.Wait(ctx); !answered {
 		outcome.State = downlink.TimedOut
+		if s.Registry.Get(p.Ref()) != sess { // it was dead before its keep-alive had run out
+			outcome.State = downlink.HalfOpen
+		}
 	}
 	return s.note(p, started, outcome)
 }
@@ -87,6 +90,7 @@ var causes = map[downlink.State]refusal.Cause{
 	downlink.Busy:         refusal.OutboundQueueFull,
 	downlink.Limited:      refusal.RateLimitedDown,
 	downlink.TimedOut:     refusal.CallTimedOut,
+	downlink.HalfOpen:     refusal.CallTimedOut,
 }
 
 // note writes the outcome to the device log.

@@ -14,7 +14,9 @@ import (
 
 	"relink/connector/session"
 	"relink/shared/config"
+	"relink/shared/device"
 	"relink/shared/downlink"
+	"relink/shared/iot"
 	"relink/shared/logs"
 )
 
@@ -27,6 +29,12 @@ type Server struct {
 	Key      config.Key
 	Meter    Meter
 	Now      func() time.Time
+	Classes  Classes // of the products whose devices are connected here
+}
+
+// Classes are topic classes of products that change while sessions last; *mqtt.Server has them.
+type Classes interface {
+	ChangeClasses(pk iot.ProductKey, revision int64, list []device.TopicClass)
 }
 
 // A Meter counts requests.
@@ -47,6 +55,19 @@ func (s *Server) Handler() http.Handler {
 		var d downlink.Drop
 		if s.read(w, r, &d) {
 			s.answer(w, r, s.drop(&d))
+		}
+	})
+	mux.HandleFunc("POST "+downlink.PathBroadcast, func(w http.ResponseWriter, r *http.Request) {
+		var b downlink.Broadcast
+		if s.read(w, r, &b) {
+			s.answer(w, r, s.broadcast(r.Context(), &b))
+		}
+	})
+	mux.HandleFunc("POST "+downlink.PathClasses, func(w http.ResponseWriter, r *http.Request) {
+		var t downlink.Classes
+		if s.read(w, r, &t) {
+			s.Classes.ChangeClasses(t.ProductKey, t.Revision, t.Topics)
+			s.answer(w, r, downlink.Outcome{State: downlink.Sent})
 		}
 	})
 	return mux

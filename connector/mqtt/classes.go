@@ -46,7 +46,12 @@ func (c *classes) change(pk iot.ProductKey, revision int64, list []device.TopicC
 	defer c.mu.Unlock()
 	if known := c.byProduct[pk]; known != nil {
 		known.set(revision, list)
+		return
 	}
+	if c.byProduct == nil || len(c.byProduct) >= maxClasses {
+		c.byProduct = make(map[iot.ProductKey]*shared)
+	}
+	c.byProduct[pk] = &shared{device.NewClasses(list), revision} // a login may be under way that read the product before
 }
 
 func (s *shared) set(revision int64, list []device.TopicClass) {

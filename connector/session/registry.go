@@ -75,5 +75,23 @@ func (r *Registry) Get(ref iot.DeviceRef) *Session {
 	return sh.sessions[ref]
 }
 
+// Each calls do for every session, without a lock held: what is called may publish. A session that begins or ends meanwhile may be among
+// them or not.
+func (r *Registry) Each(do func(*Session)) {
+	var list []*Session
+	for i := range r.shards {
+		sh := &r.shards[i]
+		list = list[:0]
+		sh.mu.RLock()
+		for _, s := range sh.sessions {
+			list = append(list, s)
+		}
+		sh.mu.RUnlock()
+		for _, s := range list {
+			do(s)
+		}
+	}
+}
+
 // Len is the number of sessions.
 func (r *Registry) Len() int { return int(r.n.Load()) }

@@ -45,6 +45,7 @@ type api struct {
 	keys         openapi.Keys
 	infos        *deviceinfo.Service
 	tagIndex     store.DeviceInfos
+	broadcasts   *broadcastLimit
 }
 
 // productKey reads the parameter ProductKey.

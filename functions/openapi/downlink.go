@@ -43,6 +43,8 @@ func publish(ctx context.Context, to commander, p *downlink.Publish) (downlink.O
 		return o, iot.Errorf(iot.Throttled, "the device does not take messages as fast as they come")
 	case downlink.Limited:
 		return o, iot.Errorf(iot.Throttled, "the device is sent more messages a second than it may")
+	case downlink.HalfOpen:
+		return o, iot.Errorf(iot.DeviceOffline, "the device's connection was dead: it ended while an answer was waited for")
 	case downlink.TimedOut:
 		return o, iot.Errorf(iot.Timeout, "the device did not answer within %d ms", p.WaitMS)
 	}

@@ -138,9 +138,12 @@ func assemble(p parts) http.Handler {
 		region:       p.region,
 		log:          p.log,
 	}
+	if p.limits != openapi.LimitsOff {
+		a.broadcasts = newBroadcastLimit()
+	}
 	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
-		Actions:  withTopology(withDelivery(a.actions(), a), a),
+		Actions:  withMessages(withTopology(withDelivery(a.actions(), a), a), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,

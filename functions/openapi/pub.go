@@ -30,6 +30,17 @@ func (a *api) pub(ctx context.Context, c *openapi.Call) (any, error) {
 		return nil, err
 	}
 	name := c.Params.String("TopicFullName")
+	if strings.HasPrefix(name, "/broadcast/") {
+		p, err := a.cached.Get(ctx, pk)
+		if err != nil {
+			return nil, err
+		}
+		id, err := a.broadcast(ctx, c, p.Key, name, payload)
+		if err != nil {
+			return nil, err
+		}
+		return messageID{id}, nil
+	}
 	dev, err := a.pubDevice(ctx, pk, name)
 	if err != nil {
 		return nil, err
@@ -107,8 +118,6 @@ func pubTopic(p *store.Product, name string) (iot.DeviceRef, error) {
 	}
 	levels := strings.SplitN(name[1:], "/", 3)
 	switch levels[0] {
-	case "broadcast":
-		return none, openapi.Refusef(openapi.CodeNotSupported, "broadcast topics are not supported")
 	case "sys", "shadow", "ota", "ext":
 		return none, openapi.Refusef(openapi.CodePublishFailed, "Pub is for custom topics; properties and services have actions of their own")
 	}

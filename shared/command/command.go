@@ -16,6 +16,8 @@ import (
 type Caller interface {
 	Publish(ctx context.Context, base string, p *downlink.Publish) (downlink.Outcome, error)
 	Drop(ctx context.Context, base string, d *downlink.Drop) (downlink.Outcome, error)
+	Broadcast(ctx context.Context, base string, b *downlink.Broadcast) (downlink.Outcome, error)
+	Classes(ctx context.Context, base string, t *downlink.Classes) (downlink.Outcome, error)
 }
 
 // Stores is where sessions and nodes are.
@@ -29,6 +31,7 @@ type Stores interface {
 type Service struct {
 	sessions store.Sessions
 	nodes    *store.CachedNodes
+	all      store.Nodes // for what goes to every connector
 	caller   Caller
 	queue    *offline.Queue
 	now      func() time.Time
@@ -39,19 +42,29 @@ func New(s Stores, caller Caller, bounds offline.Bounds, now func() time.Time) *
 	if now == nil {
 		now = time.Now
 	}
-	return &Service{sessions: s.Sessions(), nodes: store.NewCachedNodes(s.Nodes(), now), caller: caller, now: now, queue: offline.New(s.OfflineMessages(), bounds, now)}
+	return &Service{sessions: s.Sessions(), nodes: store.NewCachedNodes(s.Nodes(), now), all: s.Nodes(), caller: caller, now: now, queue: offline.New(s.OfflineMessages(), bounds, now)}
 }
 
 // Execute carries out a command. A device that is connected nowhere is an outcome, Offline; errors are *iot.Error:
 // InvalidParams, or Unavailable and Throttled if it is not known what became of it.
 func (s *Service) Execute(ctx context.Context, c *downlink.Command) (downlink.Outcome, error) {
-	switch {
-	case c.Publish != nil && c.Drop == nil:
-		return s.publish(ctx, c.Publish)
-	case c.Drop != nil && c.Publish == nil:
-		return s.drop(ctx, c.Drop)
+	set := 0
+	for _, member := range [...]bool{c.Publish != nil, c.Drop != nil, c.Broadcast != nil, c.Classes != nil} {
+		if member {
+			set++
+		}
 	}
-	return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a command has exactly one of publish and drop")
+	switch {
+	case set != 1:
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a command has exactly one of publish, drop, broadcast and classes")
+	case c.Publish != nil:
+		return s.publish(ctx, c.Publish)
+	case c.Drop != nil:
+		return s.drop(ctx, c.Drop)
+	case c.Broadcast != nil:
+		return s.broadcast(ctx, c.Broadcast)
+	}
+	return s.classes(ctx, c.Classes)
 }
 
 func (s *Service) publish(ctx context.Context, p *downlink.Publish) (downlink.Outcome, error) {

@@ -3,6 +3,7 @@ package command_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,11 +22,14 @@ var lamp = iot.DeviceRef{ProductKey: "a1B2c3D4e5F", DeviceName: "lamp-001"}
 // connectors answer by base URL, and note who was called.
 type connectors struct {
 	answers map[string]func() (downlink.Outcome, error)
+	mu      sync.Mutex
 	called  []string
 }
 
 func (c *connectors) call(base string) (downlink.Outcome, error) {
+	c.mu.Lock()
 	c.called = append(c.called, base)
+	c.mu.Unlock()
 	if f := c.answers[base]; f != nil {
 		return f()
 	}
@@ -37,6 +41,14 @@ func (c *connectors) Publish(_ context.Context, base string, _ *downlink.Publish
 }
 
 func (c *connectors) Drop(_ context.Context, base string, _ *downlink.Drop) (downlink.Outcome, error) {
+	return c.call(base)
+}
+
+func (c *connectors) Broadcast(_ context.Context, base string, _ *downlink.Broadcast) (downlink.Outcome, error) {
+	return c.call(base)
+}
+
+func (c *connectors) Classes(_ context.Context, base string, _ *downlink.Classes) (downlink.Outcome, error) {
 	return c.call(base)
 }
 

@@ -50,6 +50,16 @@ func (c *Client) Drop(ctx context.Context, base string, d *Drop) (Outcome, error
 	return c.call(ctx, base, PathDrop, d, Patience)
 }
 
+// Broadcast asks the connector at base to send a message to a product's devices. Errors are as those of Publish.
+func (c *Client) Broadcast(ctx context.Context, base string, b *Broadcast) (Outcome, error) {
+	return c.call(ctx, base, PathBroadcast, b, BroadcastPatience)
+}
+
+// Classes tells the connector at base the topic classes of a product. Errors are as those of Publish.
+func (c *Client) Classes(ctx context.Context, base string, t *Classes) (Outcome, error) {
+	return c.call(ctx, base, PathClasses, t, Patience)
+}
+
 // CloseIdle closes the connections that no call is using.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 

@@ -2,19 +2,23 @@
 // and another connector that took a session over. It is plain HTTP with JSON, signed with a key that every part of one
 // installation shares, on a port that devices cannot reach.
 //
-//	POST /v1/publish  Publish → Outcome
-//	POST /v1/drop     Drop    → Outcome
+//	POST /v1/publish    Publish   → Outcome
+//	POST /v1/drop       Drop      → Outcome
+//	POST /v1/broadcast  Broadcast → Outcome
+//	POST /v1/classes    Classes   → Outcome
 //
 // A device is addressed by its name; a connector only ever writes to that device's own connection, which for a sub-device is its
-// gateway's.
+// gateway's. The last two are for all devices of a product, and go to every connector (broadcast.go).
 package downlink
 
 import "relink/shared/iot"
 
 // Paths of the internal API.
 const (
-	PathPublish = "/v1/publish"
-	PathDrop    = "/v1/drop"
+	PathPublish   = "/v1/publish"
+	PathDrop      = "/v1/drop"
+	PathBroadcast = "/v1/broadcast"
+	PathClasses   = "/v1/classes"
 )
 
 // MaxBody bounds a request: a payload of 256 KB in base64 with room for the rest.
@@ -89,6 +93,8 @@ const (
 	Refused      State = "not_permitted"  // the device may not receive this topic
 	Busy         State = "busy"           // its outgoing queue is full; nothing was written
 	TimedOut     State = "timeout"        // written, but no answer came within WaitMS
+	HalfOpen     State = "half_open"      // written to a connection that turned out to be dead while an answer was waited for
+	Partly       State = "partly"         // of a message for a product: some connectors were not reached; see Missed
 )
 
 // An Outcome answers a request.
@@ -99,11 +105,16 @@ type Outcome struct {
 	// Settled says of a message with a QueueID that nothing more comes of it: it was sent and will not be acknowledged (the device
 	// subscribed with QoS 0), or the device will not have it.
 	Settled bool `json:"settled,omitempty"`
+	// Count is how many devices a message for a product was written to, and Missed how many connectors could not be told.
+	Count  int `json:"count,omitempty"`
+	Missed int `json:"missed,omitempty"`
 }
 
 // A Command is the event of the function `command`: exactly one member is set. The function finds the connector that holds the
 // device and answers its Outcome as JSON.
 type Command struct {
-	Publish *Publish `json:"publish,omitempty"`
-	Drop    *Drop    `json:"drop,omitempty"`
+	Publish   *Publish   `json:"publish,omitempty"`
+	Drop      *Drop      `json:"drop,omitempty"`
+	Broadcast *Broadcast `json:"broadcast,omitempty"`
+	Classes   *Classes   `json:"classes,omitempty"`
 }

@@ -38,6 +38,14 @@ func CustomTopic(ref iot.DeviceRef, suffix string) string {
 	return "/" + string(ref.ProductKey) + "/" + string(ref.DeviceName) + "/" + suffix
 }
 
+// BroadcastTopic is where a device gets a message for all devices of its product.
+func BroadcastTopic(ref iot.DeviceRef, messageID string) string {
+	return "/sys/" + string(ref.ProductKey) + "/" + string(ref.DeviceName) + "/broadcast/request/" + messageID
+}
+
+// BootstrapNotifyTopic is where a device is told to ask for its endpoint again.
+func BootstrapNotifyTopic(ref iot.DeviceRef) string { return underThing(ref, "bootstrap/notify") }
+
 // ConfigPushTopic is where a device hears of a new remote configuration.
 func ConfigPushTopic(ref iot.DeviceRef) string { return underThing(ref, "config/push") }
 
