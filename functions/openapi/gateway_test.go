@@ -64,7 +64,7 @@ func TestSDKErrors(t *testing.T) {
 	if e := sdkError(t, err); tea.StringValue(e.Code) != "MissingDataFormat" {
 		t.Error(err)
 	}
-	_, err = s.RRpc(&sdk.RRpcRequest{}) // not served
+	_, err = s.QuerySuperDeviceGroup(&sdk.QuerySuperDeviceGroupRequest{}) // not served
 	if e := sdkError(t, err); tea.StringValue(e.Code) != "InvalidAction.NotFound" || tea.IntValue(e.StatusCode) != 404 {
 		t.Error(err)
 	}
