@@ -100,6 +100,7 @@ func (s *Service) SaveDraft(ctx context.Context, pk iot.ProductKey, content []by
 	}
 	old := ""
 	err = s.change(ctx, pk, func(c *store.RemoteConfig) error {
+		old = "" // what an attempt before saw may be in force by now
 		if c.Draft != nil {
 			old = c.Draft.ID
 		}

@@ -206,3 +206,40 @@ func TestPush(t *testing.T) {
 		t.Errorf("%d devices were told, the first\n%s\nwant\n%s", len(c.sent), c.sent["dev000"], want)
 	}
 }
+
+// racing is rows of which the next Put comes too late: before goes first.
+type racing struct {
+	store.RemoteConfigs
+	before func()
+}
+
+func (r *racing) Put(ctx context.Context, c *store.RemoteConfig) error {
+	if before := r.before; before != nil {
+		r.before = nil
+		before()
+	}
+	return r.RemoteConfigs.Put(ctx, c)
+}
+
+// A draft that is published while the next one is saved keeps its file.
+func TestSaveDraftRace(t *testing.T) {
+	t.Parallel()
+	f, ctx := setUp(), t.Context()
+	if _, err := f.SaveDraft(ctx, pk, []byte(`{"draft":1}`), ""); err != nil {
+		t.Fatal(err)
+	}
+	var inForce store.ConfigVersion
+	rows := &racing{RemoteConfigs: f.store.RemoteConfigs(), before: func() {
+		var err error
+		if inForce, err = f.Publish(ctx, pk, nil, ""); err != nil {
+			t.Error(err)
+		}
+	}}
+	slow := remoteconfig.New(rows, f.bucket, urls{}, func() time.Time { return now })
+	if _, err := slow.SaveDraft(ctx, pk, []byte(`{"draft":2}`), ""); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := f.Content(ctx, pk, inForce.ID); err != nil || string(content) != `{"draft":1}` {
+		t.Errorf("the configuration in force is %s, %v", content, err)
+	}
+}
