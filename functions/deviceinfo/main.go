@@ -13,7 +13,9 @@ import (
 	"relink/shared/download"
 	"relink/shared/exchange"
 	"relink/shared/fileupload"
+	"relink/shared/redelivery"
 	"relink/shared/remoteconfig"
+	"relink/shared/store"
 	"relink/shared/topic"
 )
 
@@ -35,11 +37,18 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 		return nil, err
 	}
 	stores := deviceinfo.Stores{Products: p.Store.Products(), Infos: p.Store.DeviceInfos(), Network: p.Store.NetworkStatuses(), Links: p.Store.Topology()}
-	return fresh(desk(p.Log,
+	d := desk(p.Log,
 		deviceinfo.New(stores, sink, time.Now).Families(),
 		fileupload.New(p.Store.Files(), p.Files, settings.Quota, time.Now).Families(),
 		remoteconfig.New(p.Store.RemoteConfigs(), p.Files, urls, time.Now).Families(),
-	)), nil
+	)
+	recognize(d, p.Store.Receipts())
+	return fresh(d), nil
+}
+
+// recognize has what a device measured of its network stored once when it is sent twice. All else here may come twice and change nothing.
+func recognize(d *exchange.Desk, receipts store.Receipts) {
+	d.Again, d.Noted = redelivery.New(receipts), []topic.Family{topic.DiagPost}
 }
 
 // desk serves all families of several services.

@@ -12,6 +12,7 @@ import (
 	"relink/shared/event"
 	"relink/shared/exchange"
 	"relink/shared/property"
+	"relink/shared/redelivery"
 	"relink/shared/script"
 	"relink/shared/script/sandbox"
 )
@@ -34,7 +35,7 @@ func assemble(s stores, scripts *sandbox.Pool, log *slog.Logger, now func() time
 		scripts: script.New(s, scripts, log, now),
 		posts: posts{
 			properties: property.New(s, log, now),
-			events:     &exchange.Desk{Families: event.New(s, log, now).Families(), Log: log},
+			events:     &exchange.Desk{Families: event.New(s, log, now).Families(), Log: log, Again: redelivery.New(s.Receipts())},
 		},
 	}
 }

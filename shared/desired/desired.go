@@ -185,7 +185,7 @@ func (s *Service) remove(ctx context.Context, r *exchange.Request) exchange.Answ
 			if !ok || v.Value == nil || d.version >= 0 && d.version != v.Version {
 				continue
 			}
-			if r.Record.Attempt > 0 && v.Time > r.Record.ReceivedAt { // set after the first attempt, perhaps
+			if (r.Record.Attempt > 0 || r.Record.Dup) && v.Time > r.Record.ReceivedAt { // set after the first attempt, perhaps
 				continue
 			}
 			v.Value, v.Time = nil, r.Record.ReceivedAt

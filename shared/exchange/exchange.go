@@ -8,6 +8,7 @@ package exchange
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"relink/shared/alink"
@@ -64,6 +65,8 @@ type Desk struct {
 	Log      *slog.Logger
 	// Again, if set, has messages that a device sends for the second time taken for the ones that they repeat (package redelivery).
 	Again *redelivery.Service
+	// Noted, if set, are the families whose messages are noted for Again: those of which a repetition does harm. All of them, if nil.
+	Noted []topic.Family
 }
 
 // Serve answers a batch; the results have its order.
@@ -118,7 +121,7 @@ func (d *Desk) recognize(ctx context.Context, records []record.Record, results [
 	}
 	which := make([]int, 0, len(records))
 	for i := range records {
-		if !results[i].Retry {
+		if !results[i].Retry && d.notes(records[i].Topic) {
 			which = append(which, i)
 		}
 	}
@@ -127,6 +130,15 @@ func (d *Desk) recognize(ctx context.Context, records []record.Record, results [
 			results[which[j]] = retry(err)
 		}
 	}
+}
+
+// notes tells whether messages on a topic are noted.
+func (d *Desk) notes(name string) bool {
+	if d.Noted == nil {
+		return true
+	}
+	up, err := topic.ParseUplink(name)
+	return err == nil && slices.Contains(d.Noted, up.Family)
 }
 
 // Invoke is Serve on the wire. An error means that the batch could not be read.

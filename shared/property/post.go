@@ -45,10 +45,11 @@ type Stores interface {
 
 // New makes a service. now is the clock of its product cache, time.Now if nil.
 func New(s Stores, log *slog.Logger, now func() time.Time) *Service {
+	again := redelivery.New(s.Receipts())
 	return &Service{
 		products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), events: s.Events(), devices: s.Devices(),
-		topology: s.Topology(), log: log, again: redelivery.New(s.Receipts()),
-		desk: &exchange.Desk{Families: desired.New(s.DesiredProperties()).Families(), Log: log},
+		topology: s.Topology(), log: log, again: again,
+		desk: &exchange.Desk{Families: desired.New(s.DesiredProperties()).Families(), Log: log, Again: again, Noted: []topic.Family{topic.DesiredDelete}},
 	}
 }
 

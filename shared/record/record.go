@@ -35,6 +35,10 @@ type Record struct {
 	Dup        bool          // the packet said that it may come for the second time
 	Since      int64         // epoch of the connection that began the MQTT session: packet ids belong to that
 	Attempt    int32         // 0 for the first invocation that carries it
+
+	// Sum is redelivery.SumOf the message as it came, if topic and payload are no longer what the device sent (raw data that was
+	// decoded); 0 if they are. It is of the function that decoded it, not encoded.
+	Sum uint64
 }
 
 // A Batch is what one invocation receives.

@@ -10,6 +10,7 @@ import (
 	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/record"
+	"relink/shared/redelivery"
 	"relink/shared/refusal"
 	"relink/shared/topic"
 )
@@ -99,6 +100,7 @@ func (s *Service) decodeAll(ctx context.Context, b *rawBatch) {
 		if d.record.Topic, d.record.Payload, result, d.goesOn = s.decode(ctx, &b.records[i]); !d.goesOn {
 			b.results[i] = result
 		}
+		d.record.Sum = redelivery.SumOf(&b.records[i])
 	})
 	var blocked map[iot.DeviceRef]bool
 	for i := range b.records {
