@@ -116,6 +116,7 @@ func TestNodeFull(t *testing.T) {
 	t.Parallel()
 	n := start(t, func(o *mqtt.Options) { o.MaxConnections = 1 })
 	n.login(t, 4, "lamp-001", "")
+	eventually(t, "the session counted", func() bool { return n.Connections() == 1 })
 	for version, code := range map[byte]byte{4: 3, 5: 0x89} {
 		w := n.dial(t)
 		w.send(connectPacket(version, "lamp-002", ""))
