@@ -221,8 +221,12 @@ func (s *Service) room(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 
 // discard removes an upload with what has arrived of it; a finished one's data is the file's, and stays.
 func (s *Service) discard(ctx context.Context, u *store.Upload) error {
+	made, err := s.made(ctx, u)
+	if err != nil {
+		return err
+	}
 	obsolete := u.Object
-	if u.State == stateDone {
+	if made || u.State == stateDone {
 		obsolete = u.Replaces
 	}
 	if obsolete != "" {
@@ -230,7 +234,18 @@ func (s *Service) discard(ctx context.Context, u *store.Upload) error {
 			return err
 		}
 	}
+	if made && u.State != stateDone { // finish broke off behind the file's row
+		if err := s.account(ctx, u.Ref); err != nil {
+			return err
+		}
+	}
 	return s.rows.DeleteUpload(ctx, u.Ref, u.ID)
+}
+
+// made reports whether an upload's data is that of the file under its name, which the state does not say if finish broke off.
+func (s *Service) made(ctx context.Context, u *store.Upload) (bool, error) {
+	f, err := s.rows.Get(ctx, u.Ref, u.Name)
+	return f != nil && f.Object == u.Object, err
 }
 
 // copyBase begins an upload that appends with what is there, from an offset on: the file itself stays whole until the new one is.

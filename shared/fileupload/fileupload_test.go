@@ -384,3 +384,35 @@ func FuzzFrame(f *testing.F) {
 		}
 	})
 }
+
+// A file whose upload broke off behind the file's row stays whole, whether the device cancels or a day passes.
+func TestFileOutlivesBrokenFinish(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"cancel", "expiry"} {
+		f := setUp(t, 0)
+		data := bytes.Repeat([]byte("x"), 300)
+		id := f.begin(`{"fileName":"a.log","fileSize":300}`)
+		f.store.Fault = func(op string, _ iot.DeviceRef) error {
+			if op == "files.set_usage" {
+				return iot.Errorf(iot.Unavailable, "no answer")
+			}
+			return nil
+		}
+		f.serve("send", frame(id, 0, data, true), "m")
+		f.store.Fault = nil
+		if how == "cancel" {
+			if code, reply := f.ask("cancel", `{"id":"13","params":{"uploadId":"`+id+`"}}`); code != 78124 {
+				t.Errorf("cancel: %s", reply)
+			}
+		} else {
+			f.now = f.now.Add(25 * time.Hour)
+			f.begin(`{"fileName":"b.log","fileSize":300}`)
+		}
+		if got := f.file("a.log"); got != string(data) {
+			t.Errorf("%s: the file is %.20q", how, got)
+		}
+		if used, err := f.store.Files().TotalUsage(t.Context()); err != nil || used != 300 {
+			t.Errorf("%s: %d bytes are used, %v", how, used, err)
+		}
+	}
+}

@@ -214,21 +214,40 @@ func (s *Service) cancel(ctx context.Context, r *exchange.Request) exchange.Answ
 		answer.Err = errUnknown
 		return answer
 	}
-	u, err := s.rows.GetUpload(ctx, r.Ref(), id)
+	answer.Err = s.abandon(ctx, r.Ref(), id)
+	return answer
+}
+
+// abandon cancels an upload unless its file is there: then what is left to do of finish is done instead.
+func (s *Service) abandon(ctx context.Context, ref iot.DeviceRef, id string) error {
+	u, err := s.rows.GetUpload(ctx, ref, id)
 	switch {
 	case err != nil:
-		answer.Err = err
+		return err
 	case u == nil || s.now().UnixMilli() >= u.ExpiresAt:
-		answer.Err = errUnknown
+		return errUnknown
 	case u.State == stateDone:
-		answer.Err = errFinished
-	case u.State == stateCancelled: // the data may still be there
-		answer.Err = s.files.Delete(ctx, u.Object)
-	default:
+		return errFinished
+	}
+	made, err := s.made(ctx, u)
+	if err != nil {
+		return err
+	}
+	if made {
+		info, err := s.files.Stat(ctx, u.Object)
+		if err == nil {
+			_, err = s.finish(ctx, u, objects.Appended(info))
+		}
+		if err != nil {
+			return err
+		}
+		return errFinished
+	}
+	if u.State != stateCancelled { // cancelled already, the data may still be there
 		u.State = stateCancelled
-		if answer.Err = retried(s.rows.PutUpload(ctx, u)); answer.Err == nil {
-			answer.Err = s.files.Delete(ctx, u.Object)
+		if err := s.rows.PutUpload(ctx, u); err != nil {
+			return retried(err)
 		}
 	}
-	return answer
+	return s.files.Delete(ctx, u.Object)
 }
