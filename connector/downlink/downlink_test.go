@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"relink/connector/downlink"
+	"relink/connector/limits"
 	"relink/connector/session"
 	"relink/shared/config"
 	"relink/shared/device"
@@ -95,7 +96,7 @@ func start(t *testing.T) *node {
 }
 
 func (n *node) device(name string, ext bool) (*session.Session, *conn) {
-	c := &conn{received: make(chan string, 8)}
+	c := &conn{received: make(chan string, 64)}
 	g := &device.Grant{ProductKey: "pk1", DeviceName: iot.DeviceName(name), Epoch: 4, ExtRRPC: ext, Topics: device.NewClasses(device.DefaultTopics())}
 	s := session.New(g, c, "", time.Now())
 	n.registry.Put(s)
@@ -136,6 +137,27 @@ func TestPublish(t *testing.T) {
 	if got := n.journal.reason(); got != refusal.OutboundQueueFull {
 		t.Errorf("busy: logged as %q", got)
 	}
+}
+
+// What is more than a device may be sent is refused and logged; the rest arrives.
+func TestRateOfOneDevice(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	s, _ := n.device("dn01", false)
+	s.Limit(limits.Rates{Down: 2})
+	for i := range 50 {
+		o, err := n.client.Publish(t.Context(), n.url, &api.Publish{ProductKey: "pk1", DeviceName: "dn01", Topic: "/sys/pk1/dn01/thing/service/property/set"})
+		if err != nil || i < 2 && o.State != api.Sent {
+			t.Fatalf("message %d: %+v, %v", i, o, err)
+		}
+		if o.State == api.Limited {
+			if got := n.journal.reason(); got != refusal.RateLimitedDown {
+				t.Errorf("logged as %q", got)
+			}
+			return
+		}
+	}
+	t.Error("50 messages at once were taken at 2 a second")
 }
 
 func TestSynchronousCall(t *testing.T) {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"relink/shared/config"
+	"relink/shared/downlink"
+	"relink/shared/iot"
 	"relink/shared/openapi"
+	"relink/shared/refusal"
 )
 
 func TestIDs(t *testing.T) {
@@ -43,5 +47,21 @@ func TestConfig(t *testing.T) {
 	t.Setenv("RELINK_API_KEYS", "nonsense")
 	if err := config.Read(new(Config)); err == nil {
 		t.Error("malformed keys are accepted")
+	}
+}
+
+type outcome downlink.State
+
+func (o outcome) Command(context.Context, downlink.Command) (downlink.Outcome, error) {
+	return downlink.Outcome{State: downlink.State(o)}, nil
+}
+
+// A full queue is refused with its cause, and its time of sending is set, which is its place in the queue.
+func TestPublishToAFullQueue(t *testing.T) {
+	t.Parallel()
+	p := downlink.Publish{Topic: "/pk1/dn01/user/get", QoS: 1}
+	_, err := publish(t.Context(), outcome(downlink.QueueFull), &p)
+	if refusal.CauseOf(err) != refusal.OfflineQueueFull || !iot.Is(err, iot.QuotaExceeded) || p.At == 0 {
+		t.Errorf("%v, %+v", err, p)
 	}
 }
