@@ -42,7 +42,7 @@ var gateways = []Explanation{
 	{SubRegistrationOff, "The product of the sub-device does not hand out secrets: dynamic registration is off (code 6288).",
 		"Switch it on (relink product registration PRODUCT_KEY on), or give the gateway the secret in another way."},
 	{SubActivated, "A device that is in use and belongs to no gateway was to be registered through this one (code 6289).",
-		"Let the gateway send thing/topo/add with the secret that the device has; its secret is not handed out a second time."},
+		"Let the gateway send thing/topo/add with the secret that the device has; its secret is not handed out a second time. After a reset of the device (ResetThing) it is."},
 	{FoundNameMalformed, "A gateway reported a device whose name is none (code 6280).",
 		"A device name has 4 to 32 of letters, digits, and _-@.: characters."},
 	{SubEntriesExcessive, "A request about sub-devices has no entries, or more than it may have (code 460).",

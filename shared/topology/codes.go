@@ -26,6 +26,9 @@ const (
 	codeBoundElsewhere  = 6619
 )
 
+// authTypeX509 is the AuthType of products whose devices have certificates. A signature with a secret proves nothing of them.
+const authTypeX509 = "x509"
+
 // The refusals. Texts are the protocol's where it has one.
 var (
 	errParams       = &alink.Error{Code: alink.CodeParams, Cause: refusal.ParamsMalformed, Message: alink.MessageParams, Kind: iot.InvalidParams}
@@ -33,6 +36,7 @@ var (
 	errSignMethod   = &alink.Error{Code: alink.CodeParams, Cause: refusal.SignMethodUnknown, Message: alink.MessageParams, Kind: iot.InvalidParams}
 	errNotGateway   = &alink.Error{Code: alink.CodeParams, Cause: refusal.NotGateway, Message: "not a gateway", Kind: iot.InvalidParams}
 	errNotSubDevice = &alink.Error{Code: codeNotSubDevice, Cause: refusal.NotSubDevice, Message: "product is not for sub-devices", Kind: iot.InvalidParams}
+	errCertified    = &alink.Error{Code: codeNotSubDevice, Cause: refusal.AuthMethodNotAllowed, Message: "product is not for sub-devices", Kind: iot.NotPermitted}
 	errProduct      = &alink.Error{Code: alink.CodeProductNotFound, Cause: refusal.ProductNotFound, Message: "product not found", Kind: iot.ProductNotFound}
 	errFoundProduct = &alink.Error{Code: codeProductUnknown, Cause: refusal.ProductNotFound, Message: "product not found", Kind: iot.ProductNotFound}
 	errDevice       = &alink.Error{Code: alink.CodeDeviceNotFound, Cause: refusal.DeviceNotFound, Message: "device not found", Kind: iot.DeviceNotFound}

@@ -30,6 +30,7 @@ var (
 	sub02 = iot.DeviceRef{ProductKey: "a1SubSubSub", DeviceName: "sub02"}
 	off01 = iot.DeviceRef{ProductKey: "a1SubSubSub", DeviceName: "off01"} // disabled
 	mute1 = iot.DeviceRef{ProductKey: "a1NoDynReg0", DeviceName: "mute1"} // of a product that does not register
+	cert1 = iot.DeviceRef{ProductKey: "a1Certified", DeviceName: "cert1"} // of a product whose devices have certificates
 	none1 = iot.DeviceRef{ProductKey: "a1SubSubSub", DeviceName: "none1"} // not registered
 )
 
@@ -86,11 +87,12 @@ func newWorld(t *testing.T, limits topology.Limits) *world {
 	w := &world{t: t, store: memory.New(), commands: new(commands), at: begin}
 	for key, p := range map[iot.ProductKey]store.Product{
 		gw.ProductKey: {NodeType: 1, DynamicRegister: true}, lamp.ProductKey: {DynamicRegister: true}, sub01.ProductKey: {DynamicRegister: true}, mute1.ProductKey: {},
+		cert1.ProductKey: {DynamicRegister: true, AuthType: "x509"},
 	} {
 		p.Key, p.DataFormat, p.Secret, p.Topics = key, 1, productSecret, store.DefaultTopics("a1")
 		w.must(w.store.Products().Create(t.Context(), &p))
 	}
-	for _, ref := range []iot.DeviceRef{gw, other, lamp, sub01, sub02, off01, mute1} {
+	for _, ref := range []iot.DeviceRef{gw, other, lamp, sub01, sub02, off01, mute1, cert1} {
 		w.register(ref)
 	}
 	w.must(w.store.Devices().SetDisabled(t.Context(), off01, true, 1))

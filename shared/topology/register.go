@@ -28,11 +28,15 @@ func (s *Service) register(ctx context.Context, r *exchange.Request) exchange.An
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}
+	sessions, err := s.sessions.GetMany(ctx, refsOf(entries))
+	if err != nil {
+		return exchange.Answer{Err: err}
+	}
 	data := []byte{'['}
 	for i := range entries {
 		_, err := s.mayRegister(ctx, gateway, entries[i].ref)
 		if err == nil {
-			err = mayLearn(gateway, k.devices[i], k.gatewayOf(i))
+			err = mayLearn(gateway, k.devices[i], k.gatewayOf(i), sessions[i])
 		}
 		if err != nil {
 			return exchange.Answer{Err: err, Detail: entries[i].ref.String()}
@@ -62,14 +66,17 @@ func (s *Service) mayRegister(ctx context.Context, gateway, ref iot.DeviceRef) (
 		return nil, err
 	case p.NodeType == device.NodeGateway:
 		return nil, errNotSubDevice
+	case p.AuthType == authTypeX509:
+		return nil, errCertified
 	case !p.DynamicRegister:
 		return nil, errOff
 	}
 	return p, nil
 }
 
-// mayLearn tells why a gateway may not learn the secret of a device that belongs to owner; nil if it may.
-func mayLearn(gateway iot.DeviceRef, d *store.Device, owner iot.DeviceRef) error {
+// mayLearn tells why a gateway may not learn the secret of a device that belongs to owner; nil if it may. One that is in use has its
+// secret, which only its own gateway may learn again ("Dynamic registration"); session is the last that it had.
+func mayLearn(gateway iot.DeviceRef, d *store.Device, owner iot.DeviceRef, session *store.Session) error {
 	switch {
 	case d == nil:
 		return errDevice
@@ -77,6 +84,8 @@ func mayLearn(gateway iot.DeviceRef, d *store.Device, owner iot.DeviceRef) error
 		return errDisabled
 	case !owner.IsZero() && owner != gateway:
 		return errBound
+	case session != nil && session.OnlineAt > d.Credentials.ResetAt && owner != gateway:
+		return errActivated
 	}
 	return nil
 }
@@ -150,14 +159,7 @@ func (s *Service) provision(ctx context.Context, gateway iot.DeviceRef, e *entry
 	if p.Secret == "" || !sign.Verify(method, p.Secret, sign.RegisterContent(e.ref, e.random), e.sign) {
 		return errRegisterSign
 	}
-	owner := k.gatewayOf(i)
-	if err := mayLearn(gateway, k.devices[i], owner); err != nil {
-		return err
-	}
-	if session != nil && session.OnlineAt > k.devices[i].Credentials.ResetAt && owner != gateway { // in use, and not with this gateway ("Dynamic registration")
-		return errActivated
-	}
-	return nil
+	return mayLearn(gateway, k.devices[i], k.gatewayOf(i), session)
 }
 
 func appendFailure(dst []byte, ref iot.DeviceRef, err error) []byte {

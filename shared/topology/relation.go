@@ -60,6 +60,8 @@ func (s *Service) mayAdd(ctx context.Context, gateway iot.DeviceRef, e *entry, d
 		return err
 	case p.NodeType == device.NodeGateway:
 		return errNotSubDevice
+	case p.AuthType == authTypeX509:
+		return errCertified
 	case !verify(d, method, e, s.now().UnixMilli()):
 		return errAddSign
 	case d.Disabled:

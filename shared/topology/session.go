@@ -186,8 +186,11 @@ func (s *Service) mayLogIn(ctx context.Context, r *exchange.Request, e *entry, d
 		return nil, errDisabled
 	}
 	p, err := s.products.Get(ctx, e.ref.ProductKey)
-	if iot.Is(err, iot.ProductNotFound) {
+	switch {
+	case iot.Is(err, iot.ProductNotFound):
 		err = errDeleted
+	case err == nil && p.AuthType == authTypeX509:
+		err = errCertified
 	}
 	return p, err
 }

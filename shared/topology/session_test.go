@@ -44,6 +44,8 @@ func TestSessionCodes(t *testing.T) {
 		{"login_unknown", "login", request(signed(none1)), 6100, "device not found", `{"productKey":"a1SubSubSub","deviceName":"none1"}`, refusal.DeviceNotFound, linked},
 		{"login_deleted", "login", request(signed(none1)), 521, "device deleted", `{"productKey":"a1SubSubSub","deviceName":"none1"}`, refusal.DeviceNotFound,
 			func(w *world) { w.link(gw, none1) }},
+		{"login_certified", "login", request(signed(cert1)), 5244, "product is not for sub-devices", `{"productKey":"a1Certified","deviceName":"cert1"}`, refusal.AuthMethodNotAllowed,
+			func(w *world) { w.link(gw, cert1) }},
 		{"login_disabled", "login", request(signed(off01)), 6204, "device is disabled", `{"productKey":"a1SubSubSub","deviceName":"off01"}`, refusal.DeviceDisabled, linked},
 		{"login_too_often", "login", request(signed(sub01)), 429, "rate limit, too many subDeviceOnline msg in one minute", bothNames, refusal.SubLoginsTooMany, func(w *world) {
 			linked(w)
