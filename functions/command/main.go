@@ -13,6 +13,7 @@ import (
 	"relink/shared/downlink"
 	"relink/shared/exchange"
 	"relink/shared/offline"
+	"relink/shared/redelivery"
 	"relink/shared/script"
 	"relink/shared/script/sandbox"
 	"relink/shared/service"
@@ -34,6 +35,6 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	maps.Copy(families, scripts.Families(history.Replied))
 	return &handler{
 		commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), cfg.Bounds, nil),
-		answers:  &exchange.Desk{Families: families, Log: p.Log},
+		answers:  &exchange.Desk{Families: families, Log: p.Log, Again: redelivery.New(p.Store.Receipts())},
 	}, nil
 }

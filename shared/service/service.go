@@ -4,13 +4,13 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"time"
 
 	"relink/shared/alink"
 	"relink/shared/exchange"
-	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/store"
@@ -97,37 +97,47 @@ func (s *Service) Replied(ctx context.Context, rec *record.Record, identifier st
 		return exchange.Answer{Err: err}
 	}
 	said := "the device's own code " + strconv.Itoa(reply.Code) + ", to request " + reply.ID
-	call, err := s.find(ctx, rec.Device, identifier, reply.ID, rec.ReceivedAt)
+	output := document(payload)
+	call, err := s.find(ctx, rec, identifier, reply.ID, output)
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}
 	if call == nil {
 		return exchange.Answer{Cause: refusal.ReplyUnexpected, Detail: said}
 	}
-	call.Output, call.Code, call.AnsweredAt = document(payload), reply.Code, rec.ReceivedAt
+	call.Output, call.Code, call.AnsweredAt = output, reply.Code, rec.ReceivedAt
 	if err := s.calls.Answer(ctx, call); err != nil {
 		return exchange.Answer{Err: err}
 	}
 	return exchange.Answer{Detail: said}
 }
 
-// find looks for the request that an answer belongs to; nil if there is none.
-func (s *Service) find(ctx context.Context, ref iot.DeviceRef, identifier, id string, now int64) (*store.Call, error) {
-	calls, _, err := s.calls.List(ctx, ref, store.CallQuery{
+// find looks for the request that an answer belongs to; nil if there is none. An answer that is taken once more, because it is not known
+// what became of it or because the device sent it again, belongs to the request that has it already, not to the next one that waits.
+func (s *Service) find(ctx context.Context, rec *record.Record, identifier, id string, output []byte) (*store.Call, error) {
+	now := rec.ReceivedAt
+	calls, _, err := s.calls.List(ctx, rec.Device, store.CallQuery{
 		Identifier: identifier, From: now - waitFor.Milliseconds(), To: now + time.Minute.Milliseconds(), Limit: recent,
 	})
 	if err != nil {
 		return nil, err
 	}
-	var oldest *store.Call
+	again := rec.Attempt > 0 || rec.Dup
+	var oldest, same *store.Call
 	for i := range calls { // newest first
 		c := &calls[i]
 		if c.MessageID == id {
 			return c, nil
 		}
-		if identifier != "" && c.AnsweredAt == 0 {
+		switch {
+		case identifier != "" && c.AnsweredAt == 0:
 			oldest = c
+		case identifier != "" && again && c.AnsweredAt == now && bytes.Equal(c.Output, output):
+			same = c
 		}
+	}
+	if same != nil {
+		return same, nil
 	}
 	return oldest, nil
 }

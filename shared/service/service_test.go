@@ -8,6 +8,7 @@ import (
 	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/record"
+	"relink/shared/redelivery"
 	"relink/shared/service"
 	"relink/shared/store"
 	"relink/shared/store/memory"
@@ -74,6 +75,34 @@ func TestReplies(t *testing.T) {
 				if answered := call.AnsweredAt != 0; answered != (call.MessageID == c.answered) || answered && call.Code != c.code {
 					t.Errorf("call %s: %+v", call.MessageID, call)
 				}
+			}
+		})
+	}
+}
+
+// An answer with an id of the device's own that is taken twice stays with the request that it was taken for.
+func TestOwnIDAgain(t *testing.T) {
+	t.Parallel()
+	const topic, payload = "/sys/pk1/lamp/thing/service/reboot_reply", `{"id":"7","code":200,"data":{}}`
+	for name, again := range map[string]record.Record{
+		"attempt":    {Attempt: 1, PacketID: 4, ReceivedAt: begin},
+		"redelivery": {Dup: true, PacketID: 4, ReceivedAt: begin + 500},
+		"other":      {PacketID: 4, ReceivedAt: begin}, // no repetition: the device answers the next request in the same millisecond
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v, s := newService(t, store.Call{MessageID: "11", Time: begin - 3000, Identifier: "reboot", Input: []byte(`{}`)},
+				store.Call{MessageID: "12", Time: begin - 2000, Identifier: "reboot", Input: []byte(`{}`)})
+			d := exchange.Desk{Families: v.Families(), Again: redelivery.New(s.Receipts())}
+			for _, rec := range []record.Record{{PacketID: 4, ReceivedAt: begin}, again} {
+				rec.MessageID, rec.Device, rec.Topic, rec.Payload, rec.QoS, rec.Since = "m", lamp, topic, []byte(payload), 1, 1
+				if r := d.Serve(t.Context(), "n1", []record.Record{rec})[0]; r.Code != 200 || r.Reason != "" {
+					t.Errorf("%+v", r)
+				}
+			}
+			list, _, err := s.Calls().List(t.Context(), lamp, store.CallQuery{To: begin, Limit: 10, Ascending: true})
+			if err != nil || len(list) != 2 || list[0].AnsweredAt != begin || (list[1].AnsweredAt != 0) != (name == "other") {
+				t.Errorf("%+v, %v", list, err)
 			}
 		})
 	}
