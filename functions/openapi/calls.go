@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"strconv"
 	"strings"
 
 	"relink/shared/alink"
 	"relink/shared/downlink"
+	"relink/shared/logs"
 	"relink/shared/openapi"
 	"relink/shared/service"
 	"relink/shared/store"
@@ -18,6 +20,7 @@ import (
 type callRecorder struct {
 	to      commander
 	history *service.Service
+	log     *slog.Logger
 }
 
 func (r callRecorder) Command(ctx context.Context, c downlink.Command) (downlink.Outcome, error) {
@@ -31,7 +34,10 @@ func (r callRecorder) Command(ctx context.Context, c downlink.Command) (downlink
 	}
 	o, err := r.to.Command(ctx, c)
 	if err == nil && o.State == downlink.Sent && c.Publish.ReplyTopic != "" {
-		err = r.history.Answer(ctx, calls[0], o.Reply)
+		// The device has acted: that its answer is missing in the history is no reason to let the application ask again.
+		if err := r.history.Answer(ctx, calls[0], o.Reply); err != nil {
+			r.log.LogAttrs(ctx, slog.LevelError, "answer of a device not stored", logs.Device(call.Ref), slog.String(logs.FieldMessageID, call.MessageID), logs.Err(err))
+		}
 	}
 	return o, err
 }

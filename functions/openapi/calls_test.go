@@ -9,7 +9,30 @@ import (
 	"github.com/alibabacloud-go/tea/tea"
 
 	"relink/shared/downlink"
+	"relink/shared/iot"
 )
+
+// A device that did what it was asked to has done it, also if its answer could not be stored.
+func TestAnswerNotStored(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	pk, name := s.product(t, "things"), "thermo-01"
+	s.connect(t, s.thing(t, pk, name))
+	s.store.Fault = func(op string, _ iot.DeviceRef) error {
+		if op == "calls.answer" {
+			return iot.Errorf(iot.Throttled, "busy")
+		}
+		return nil
+	}
+	s.commands.answer(downlink.Outcome{State: downlink.Sent, Reply: []byte(`{"id":"1","code":200,"data":{"sum":5}}`)}, nil)
+	r := must[*sdk.InvokeThingServiceResponse](t)(s.InvokeThingService(&sdk.InvokeThingServiceRequest{ProductKey: &pk, DeviceName: &name, Identifier: tea.String("add"), Args: tea.String(`{}`)})).Body
+	if !tea.BoolValue(r.Success) || !strings.Contains(tea.StringValue(r.Data.Result), `"sum":5`) {
+		t.Errorf("%v", r)
+	}
+	if log := s.console.String(); !strings.Contains(log, "answer of a device not stored") {
+		t.Errorf("log: %s", log)
+	}
+}
 
 // Whatever is asked of a device is found afterwards, with the answer if it was synchronous.
 func TestCallsAreStored(t *testing.T) {

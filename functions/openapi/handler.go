@@ -122,7 +122,7 @@ func assemble(p parts) http.Handler {
 		calls:        t.calls,
 		desired:      t.desired,
 		shadows:      shadow.New(t.shadows, p.now),
-		commander:    callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now)},
+		commander:    callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now), p.log},
 		scripts:      scripts,
 		scriptRows:   t.scripts,
 		runner:       p.runner,
