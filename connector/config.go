@@ -35,25 +35,26 @@ type settings struct {
 	RegisterTLS bool   `env:"RELINK_REGISTER_TLS,default=true"` // dynamic registration over MQTT is refused without TLS, because the answer holds a secret
 	Advertise   string `env:"RELINK_ADVERTISE_MQTT"`            // host:port that pre-authentication and bootstrap name; empty: where the request was sent to
 
-	MaxConnections int           `env:"RELINK_MAX_CONNECTIONS,default=100000"`
-	MaxDownloads   int           `env:"RELINK_MAX_DOWNLOADS,default=500"`               // connections of the download door; each may have 128 KB of a file in memory
-	MaxOpening     int           `env:"RELINK_MAX_OPENING,default=10000"`               // connections without a login; beyond, the oldest is closed
-	MaxPerSource   int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"`     // of these, from one address
-	FailureBurst   int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`         // failed logins in a row from one address
-	FailureRate    int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`          // failed logins forgiven per minute
-	ConnectBurst   int           `env:"RELINK_CONNECTS_PER_DEVICE,default=60"`          // granted logins of one device in a row; 0: no limit
-	ConnectRate    int           `env:"RELINK_CONNECTS_PER_MINUTE,default=10"`          // and then per minute
-	ExemptLoopback bool          `env:"RELINK_LIMITS_EXEMPT_LOOPBACK,default=true"`     // limits per address do not hold for this machine
-	DeviceLog      string        `env:"RELINK_DEVICE_LOG,default=auto"`                 // successes in the device log: all, none, or auto, which samples above 200 a second
-	UpQoS0         int           `env:"RELINK_UPLINK_QOS0_PER_SECOND,default=30"`       // messages of one device; the excess is dropped; 0: no limit
-	UpQoS1         int           `env:"RELINK_UPLINK_QOS1_PER_SECOND,default=10"`       // without PUBACK, so that the device sends it again
-	UpBytes        int           `env:"RELINK_UPLINK_BYTES_PER_SECOND,default=1048576"` // of one connection, which is read no faster
-	DownRate       int           `env:"RELINK_DOWNLINK_PER_SECOND,default=50"`          // messages to one device
-	MinKeepAlive   time.Duration `env:"RELINK_KEEPALIVE_MIN,default=30s"`
-	MaxKeepAlive   time.Duration `env:"RELINK_KEEPALIVE_MAX,default=1200s"`
-	OpenTimeout    time.Duration `env:"RELINK_OPEN_TIMEOUT,default=10s"` // from accept to the answer to CONNECT
-	LoginTimeout   time.Duration `env:"RELINK_LOGIN_TIMEOUT,default=8s"` // of function auth
-	Lease          time.Duration `env:"RELINK_LEASE,default=15s"`        // sessions of a node that does not renew it for so long are offline
+	MaxConnections     int           `env:"RELINK_MAX_CONNECTIONS,default=100000"`
+	MaxDownloads       int           `env:"RELINK_MAX_DOWNLOADS,default=500"`               // connections of the download door; each may have 128 KB of a file in memory
+	DownloadsPerSource int           `env:"RELINK_MAX_DOWNLOADS_PER_SOURCE,default=50"`     // of these, from one address
+	MaxOpening         int           `env:"RELINK_MAX_OPENING,default=10000"`               // connections without a login; beyond, the oldest is closed
+	MaxPerSource       int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"`     // of these, from one address
+	FailureBurst       int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`         // failed logins in a row from one address
+	FailureRate        int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`          // failed logins forgiven per minute
+	ConnectBurst       int           `env:"RELINK_CONNECTS_PER_DEVICE,default=60"`          // granted logins of one device in a row; 0: no limit
+	ConnectRate        int           `env:"RELINK_CONNECTS_PER_MINUTE,default=10"`          // and then per minute
+	ExemptLoopback     bool          `env:"RELINK_LIMITS_EXEMPT_LOOPBACK,default=true"`     // limits per address do not hold for this machine
+	DeviceLog          string        `env:"RELINK_DEVICE_LOG,default=auto"`                 // successes in the device log: all, none, or auto, which samples above 200 a second
+	UpQoS0             int           `env:"RELINK_UPLINK_QOS0_PER_SECOND,default=30"`       // messages of one device; the excess is dropped; 0: no limit
+	UpQoS1             int           `env:"RELINK_UPLINK_QOS1_PER_SECOND,default=10"`       // without PUBACK, so that the device sends it again
+	UpBytes            int           `env:"RELINK_UPLINK_BYTES_PER_SECOND,default=1048576"` // of one connection, which is read no faster
+	DownRate           int           `env:"RELINK_DOWNLINK_PER_SECOND,default=50"`          // messages to one device
+	MinKeepAlive       time.Duration `env:"RELINK_KEEPALIVE_MIN,default=30s"`
+	MaxKeepAlive       time.Duration `env:"RELINK_KEEPALIVE_MAX,default=1200s"`
+	OpenTimeout        time.Duration `env:"RELINK_OPEN_TIMEOUT,default=10s"` // from accept to the answer to CONNECT
+	LoginTimeout       time.Duration `env:"RELINK_LOGIN_TIMEOUT,default=8s"` // of function auth
+	Lease              time.Duration `env:"RELINK_LEASE,default=15s"`        // sessions of a node that does not renew it for so long are offline
 
 	AuthLanes      int           `env:"RELINK_LANES_AUTH,default=4"`     // invocations at the same time
 	PropertyLanes  int           `env:"RELINK_LANES_PROPERTY,default=8"` // of 4, 8 and 16 the best at one post in flight per device and at sixteen

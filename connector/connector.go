@@ -175,7 +175,8 @@ func (c *connector) downloads(reg prometheus.Registerer, certificate *tls.Config
 		return err
 	}
 	c.keys = append(c.keys, func(id string, secret, token iot.Secret) error { files.SetCredentials(id, secret, token); return nil })
-	c.door = download.New(download.Options{Files: files, URLs: signer, TLS: certificate, Log: c.log, Metrics: reg})
+	c.door = download.New(download.Options{Files: files, URLs: signer, TLS: certificate, Log: c.log, Metrics: reg,
+		PerSource: s.DownloadsPerSource, ExemptLoopback: s.ExemptLoopback})
 	c.download = c.door.Server()
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/net/netutil"
 	"golang.org/x/time/rate"
 
+	"relink/connector/limits"
 	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/objects"
@@ -48,11 +49,15 @@ type Opener interface {
 
 // Options of a door.
 type Options struct {
-	Files   Source
-	URLs    Opener
-	TLS     *tls.Config // nil: plain only
-	Log     *slog.Logger
-	Metrics prometheus.Registerer
+	Files Source
+	URLs  Opener
+	TLS   *tls.Config // nil: plain only
+	// PerSource bounds the connections from one address (an IPv6 /64 counts as one), so that one stranger does not take all that
+	// there are; 0: no bound. ExemptLoopback exempts those of this machine.
+	PerSource      int
+	ExemptLoopback bool
+	Log            *slog.Logger
+	Metrics        prometheus.Registerer
 }
 
 // A Door is the handler. Make it with New.
@@ -60,6 +65,8 @@ type Door struct {
 	files    Source
 	urls     Opener
 	tls      *tls.Config
+	source   int  // connections of one address
+	loopback bool // is exempt
 	log      *slog.Logger
 	lines    *rate.Limiter // of the log: what strangers can cause must not fill it
 	requests *prometheus.CounterVec
@@ -69,7 +76,7 @@ type Door struct {
 // New makes a door.
 func New(o Options) *Door {
 	d := &Door{
-		files: o.Files, urls: o.URLs, log: o.Log, lines: rate.NewLimiter(5, 20),
+		files: o.Files, urls: o.URLs, log: o.Log, lines: rate.NewLimiter(5, 20), source: o.PerSource, loopback: o.ExemptLoopback,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "relink_downloads_total", Help: "Requests of the download door by status."}, []string{"status"}),
 		bytes:    prometheus.NewCounter(prometheus.CounterOpts{Name: "relink_download_bytes_total", Help: "Bytes of files that were written to devices."}),
 	}
@@ -89,8 +96,12 @@ func (d *Door) Server() *http.Server {
 	}
 }
 
-// Listen bounds the connections of a listener, more wait to be accepted, and finds out by their first byte whether they speak TLS.
+// Listen bounds the connections of a listener: more in all wait to be accepted, more from one address are closed. It finds out by their first byte whether they speak TLS.
 func (d *Door) Listen(l net.Listener, connections int) net.Listener {
+	if d.source > 0 {
+		// Nobody has to make room for another: what is counted below LimitListener is never more than connections.
+		l = &sourced{Listener: l, counts: limits.NewOpenings(connections, d.source, d.loopback), refused: d.crowded}
+	}
 	return &sniffer{Listener: netutil.LimitListener(l, connections), tls: d.tls}
 }
 

@@ -37,7 +37,7 @@ type fixture struct {
 	ahead   atomic.Int64 // of the signer's clock, seconds
 }
 
-func open(t *testing.T, connections int) *fixture {
+func open(t *testing.T, connections int, perSource ...int) *fixture {
 	t.Helper()
 	f := &fixture{bucket: new(memory.Bucket)}
 	var err error
@@ -45,8 +45,13 @@ func open(t *testing.T, connections int) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	source := 0
+	if len(perSource) > 0 {
+		source = perSource[0]
+	}
 	d := door.New(door.Options{
-		Files: f.bucket, URLs: f.signer, TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"h2", "http/1.1"}},
+		PerSource: source,
+		Files:     f.bucket, URLs: f.signer, TLS: &tls.Config{Certificates: []tls.Certificate{certificate(t)}, NextProtos: []string{"h2", "http/1.1"}},
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
