@@ -161,12 +161,23 @@ func (s *Service) Detach(ctx context.Context, dev iot.DeviceRef, id string) erro
 		if err := s.detachFrom(ctx, gateway, []iot.DeviceRef{dev}, id); err != nil {
 			return err
 		}
+	} else if err := s.dropStray(ctx, dev); err != nil {
+		return err
 	}
 	subs, _, err := s.links.List(ctx, dev, 0, max(s.limits.SubDevices, 1))
 	if err != nil || len(subs) == 0 {
 		return err
 	}
 	return s.detachFrom(ctx, dev, subs, id)
+}
+
+// dropStray ends the session that a device has over a gateway although it belongs to none: a removal broke off before it ended it.
+func (s *Service) dropStray(ctx context.Context, dev iot.DeviceRef) error {
+	sessions, err := s.sessions.GetMany(ctx, []iot.DeviceRef{dev})
+	if err != nil {
+		return err
+	}
+	return s.dropFrom(ctx, iot.DeviceRef{}, sessions)
 }
 
 // detachFrom removes relations with one gateway, tells it, and ends sessions over it.

@@ -205,6 +205,23 @@ func TestDropFails(t *testing.T) {
 	}
 }
 
+// A removal from the cloud that could not end the session ends it when it is repeated.
+func TestDetachAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, topology.DefaultLimits())
+	w.link(gw, sub01)
+	w.logIn(gw, sub01)
+	w.commands.err = iot.Errorf(iot.Unavailable, "gone")
+	if err := w.service.Detach(t.Context(), sub01, "1"); err == nil {
+		t.Error("no error although the session goes on")
+	}
+	w.commands.err = nil
+	w.must(w.service.Detach(t.Context(), sub01, "2"))
+	if x := w.session(sub01); x.Node != "" {
+		t.Errorf("session: %+v", x)
+	}
+}
+
 // topo/delete and sub/unregister end the session that is over the same connection, and say so to the connector.
 func TestDeleteEndsSession(t *testing.T) {
 	t.Parallel()
