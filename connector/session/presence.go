@@ -38,17 +38,21 @@ type Presence struct {
 	untold untold
 }
 
-// CodeDisabled and CodeDeleted are the function's answers to Online if the device was disabled or deleted after its login had been
-// decided: its session ends, whichever node was told to drop it.
+// CodeDisabled, CodeDeleted and CodeRemoved are the function's answers to Online if the device was disabled, deleted or taken out of
+// its gateway's topology after its login had been decided: its session ends, whichever node was told to drop it.
 const (
 	CodeDisabled = 403
 	CodeDeleted  = 404
+	CodeRemoved  = 6401
 )
 
 // Online says that a session is established. It blocks while the queue is full, until ctx ends.
 func (p *Presence) Online(ctx context.Context, s *Session) {
 	at := p.Now().UnixMilli()
 	online := device.Online{Epoch: s.Grant.Epoch, Node: p.Node, RemoteAddr: s.RemoteAddr, At: at, Queued: s.Grant.Queued, QueueFrom: s.Grant.QueueFrom, Discard: s.Grant.Discard}
+	if gateway := s.Gateway(); gateway != nil {
+		online.GatewayProductKey, online.GatewayDeviceName = gateway.Ref.ProductKey, gateway.Ref.DeviceName
+	}
 	err := p.tell(ctx, s.Ref, s.Grant.IotID, device.TopicOnline, online, at, func(r record.Result, err error) {
 		switch {
 		case err != nil:
@@ -57,6 +61,8 @@ func (p *Presence) Online(ctx context.Context, s *Session) {
 			s.End(refusal.Disabled, "while it logged in")
 		case r.Code == CodeDeleted:
 			s.End(refusal.Deleted, "while it logged in")
+		case r.Code == CodeRemoved:
+			s.End(refusal.TopologyRemoved, "while it logged in")
 		case r.Code == 200 && s.Grant.Queued:
 			p.paged(s, &r)
 			return

@@ -181,7 +181,7 @@ func TestPresence(t *testing.T) {
 // A device that was disabled or deleted between its login and its session is disconnected.
 func TestOnlineRefused(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[int32]refusal.Cause{200: "", 403: refusal.Disabled, 404: refusal.Deleted, 500: ""} {
+	for code, want := range map[int32]refusal.Cause{200: "", 403: refusal.Disabled, 404: refusal.Deleted, 6401: refusal.TopologyRemoved, 500: ""} {
 		c, device := &cloud{code: code}, &conn{}
 		presence(c).Online(t.Context(), session.New(grant(5), device, "", time.Now()))
 		if device.ended != want {

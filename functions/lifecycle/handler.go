@@ -21,6 +21,7 @@ type handler struct {
 	devices  store.Devices
 	sessions store.Sessions
 	nodes    store.Nodes
+	links    store.Topology
 	queue    *offline.Queue
 	log      *slog.Logger
 }
@@ -75,6 +76,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		}
 	}
 	h.lookAgain(ctx, &batch, begun, results)
+	h.relations(ctx, &batch, begun, results)
 	h.queues(ctx, &batch, begun, delivered, results)
 	for j, err := range h.sessions.End(ctx, ended.refs, ended.epochs, ended.at) {
 		if i := ended.records[j]; err != nil {

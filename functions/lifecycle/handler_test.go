@@ -26,7 +26,7 @@ func newTestHandler(t testing.TB) (*handler, *memory.Store) {
 	if errs[0] != nil || errs[1] != nil {
 		t.Fatal(errs)
 	}
-	return &handler{devices: s.Devices(), sessions: s.Sessions(), nodes: s.Nodes(), queue: offline.New(s.OfflineMessages(), offline.DefaultBounds(), nil), log: slog.New(slog.DiscardHandler)}, s
+	return &handler{devices: s.Devices(), sessions: s.Sessions(), nodes: s.Nodes(), links: s.Topology(), queue: offline.New(s.OfflineMessages(), offline.DefaultBounds(), nil), log: slog.New(slog.DiscardHandler)}, s
 }
 
 var lamp = iot.DeviceRef{ProductKey: "a1B2c3D4e5F", DeviceName: "lamp-001"}

@@ -100,6 +100,10 @@ type Online struct {
 	Queued     bool   `json:"queued,omitempty"`    // of the grant, as are the next two
 	QueueFrom  int64  `json:"queueFrom,omitempty"` // Unix milliseconds
 	Discard    bool   `json:"discard,omitempty"`
+
+	// The gateway over whose connection the session is; empty if it has its own.
+	GatewayProductKey iot.ProductKey `json:"gatewayProductKey,omitempty"`
+	GatewayDeviceName iot.DeviceName `json:"gatewayDeviceName,omitempty"`
 }
 
 // A Subscription is one filter that a device has subscribed, with the QoS that it was granted.
