@@ -132,3 +132,20 @@ func FuzzWithoutWill(f *testing.F) {
 		}
 	})
 }
+
+// An empty password is the same as none; any other stays.
+func TestWithoutEmptyPassword(t *testing.T) {
+	t.Parallel()
+	const head, tail = "\x00\x04MQTT\x04", "\x00\x3c\x00\x01i\x00\x01u"
+	for in, want := range map[string]string{
+		head + "\xc2" + tail + "\x00\x00":  head + "\x82" + tail,
+		head + "\xc2" + tail + "\x00\x01p": head + "\xc2" + tail + "\x00\x01p",
+		head + "\xc2" + tail:                head + "\xc2" + tail,
+		head + "\x82" + tail:                head + "\x82" + tail,
+		head + "\xc2\x00":                  head + "\xc2\x00",
+	} {
+		if got := string(withoutEmptyPassword([]byte(in))); got != want {
+			t.Errorf("% x became % x, want % x", in, got, want)
+		}
+	}
+}

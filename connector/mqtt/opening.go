@@ -177,7 +177,7 @@ func (o *opening) connectPacket() error {
 	case first != typeConnect<<4:
 		return refusal.New(refusal.ConnectExpected, "")
 	}
-	body = withoutWill(body)
+	body = withoutEmptyPassword(withoutWill(body))
 	o.frame = append(appendHeader(nil, first, len(body)), body...)
 	return nil
 }
@@ -207,6 +207,28 @@ func withoutWill(body []byte) []byte {
 	}
 	out := append(append(make([]byte, 0, len(body)), body[:will]...), body[end:]...)
 	out[flags] &^= willFlags
+	return out
+}
+
+// withoutEmptyPassword takes a password of no bytes out of a CONNECT of 3.x that has no will: devices with a client certificate send one
+// ("X.509"), MQTT allows it, and the broker would refuse it.
+func withoutEmptyPassword(body []byte) []byte {
+	const willFlag, passwordFlag = 0x04, 0x40
+	_, at, err := fieldAt(body, 0) // protocol name
+	if err != nil || len(body) < at+4 || body[at] == 5 || body[at+1]&willFlag != 0 || body[at+1]&passwordFlag == 0 {
+		return body
+	}
+	flags := at + 1
+	_, user, err := fieldAt(body, at+4) // client id
+	if err != nil {
+		return body
+	}
+	_, end, err := fieldAt(body, user) // user name
+	if err != nil || end+2 != len(body) || body[end] != 0 || body[end+1] != 0 {
+		return body
+	}
+	out := append(make([]byte, 0, end), body[:end]...)
+	out[flags] &^= passwordFlag
 	return out
 }
 
