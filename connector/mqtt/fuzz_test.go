@@ -140,8 +140,8 @@ func TestWithoutEmptyPassword(t *testing.T) {
 	for in, want := range map[string]string{
 		head + "\xc2" + tail + "\x00\x00":  head + "\x82" + tail,
 		head + "\xc2" + tail + "\x00\x01p": head + "\xc2" + tail + "\x00\x01p",
-		head + "\xc2" + tail:                head + "\xc2" + tail,
-		head + "\x82" + tail:                head + "\x82" + tail,
+		head + "\xc2" + tail:               head + "\xc2" + tail,
+		head + "\x82" + tail:               head + "\x82" + tail,
 		head + "\xc2\x00":                  head + "\xc2\x00",
 	} {
 		if got := string(withoutEmptyPassword([]byte(in))); got != want {

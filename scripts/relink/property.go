@@ -92,10 +92,12 @@ func (a *app) propertyHistory() *cobra.Command {
 }
 
 func (a *app) propertySet() *cobra.Command {
-	return &cobra.Command{
+	var qos int32
+	c := &cobra.Command{
 		Use:     "set PRODUCT_KEY DEVICE_NAME IDENTIFIER=VALUE…",
 		Short:   "Send a property set to a connected device",
-		Example: `  relink property set a1B2c3D4e5F lamp-001 brightness=80`,
+		Example: `  relink property set a1B2c3D4e5F lamp-001 brightness=80
+  relink property set a1B2c3D4e5F lamp-001 brightness=80 --qos 1   # waits for a device that is away, if its session is persistent`,
 		Args:    cobra.MinimumNArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			items, err := assignments(args[2:])
@@ -106,13 +108,14 @@ func (a *app) propertySet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := api.SetDeviceProperty(&iotapi.SetDevicePropertyRequest{ProductKey: &args[0], DeviceName: &args[1], Items: &items})
+			resp, err := api.SetDeviceProperty(&iotapi.SetDevicePropertyRequest{ProductKey: &args[0], DeviceName: &args[1], Items: &items, Qos: &qos})
 			if err := check(resp, err); err != nil {
 				return err
 			}
 			return a.print(cmd, resp.Body.Data, func(w io.Writer) { row(w, "sent, message", str(resp.Body.Data.MessageId)) })
 		},
-	}
+	}	c.Flags().Int32Var(&qos, "qos", 0, "0, or 1: it is kept up to 7 days for a device whose session is persistent")
+	return c
 }
 
 func (a *app) propertyPost() *cobra.Command {
