@@ -114,7 +114,8 @@ func (a *app) propertySet() *cobra.Command {
 			}
 			return a.print(cmd, resp.Body.Data, func(w io.Writer) { row(w, "sent, message", str(resp.Body.Data.MessageId)) })
 		},
-	}	c.Flags().Int32Var(&qos, "qos", 0, "0, or 1: it is kept up to 7 days for a device whose session is persistent")
+	}
+	c.Flags().Int32Var(&qos, "qos", 0, "0, or 1: it is kept up to 7 days for a device whose session is persistent")
 	return c
 }
 
