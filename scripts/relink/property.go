@@ -94,11 +94,11 @@ func (a *app) propertyHistory() *cobra.Command {
 func (a *app) propertySet() *cobra.Command {
 	var qos int32
 	c := &cobra.Command{
-		Use:     "set PRODUCT_KEY DEVICE_NAME IDENTIFIER=VALUE…",
-		Short:   "Send a property set to a connected device",
+		Use:   "set PRODUCT_KEY DEVICE_NAME IDENTIFIER=VALUE…",
+		Short: "Send a property set to a connected device",
 		Example: `  relink property set a1B2c3D4e5F lamp-001 brightness=80
   relink property set a1B2c3D4e5F lamp-001 brightness=80 --qos 1   # waits for a device that is away, if its session is persistent`,
-		Args:    cobra.MinimumNArgs(3),
+		Args: cobra.MinimumNArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			items, err := assignments(args[2:])
 			if err != nil {
