@@ -222,6 +222,16 @@ func TestDetachAgain(t *testing.T) {
 	}
 }
 
+// What a gateway answers to the platform is logged by its code and id, never by its content.
+func TestAnsweredIsNotLogged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, topology.DefaultLimits())
+	r := w.send(gw, "topo/add/notify_reply", `{"id":"77","code":200,"data":{"password":"hidden"}}`)
+	if r.Code != 200 || len(r.Replies) != 0 || r.Detail != "the gateway's own code 200, to request 77" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // topo/delete and sub/unregister end the session that is over the same connection, and say so to the connector.
 func TestDeleteEndsSession(t *testing.T) {
 	t.Parallel()

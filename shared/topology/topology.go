@@ -9,9 +9,11 @@ package topology
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"relink/shared/access"
+	"relink/shared/alink"
 	"relink/shared/device"
 	"relink/shared/downlink"
 	"relink/shared/exchange"
@@ -111,7 +113,11 @@ func (s *Service) Families() map[topic.Family]exchange.Family {
 // answered takes what a gateway answers to the platform. Nothing hangs on it: what the platform announced is so, whether a gateway
 // has understood it or not.
 func answered(_ context.Context, r *exchange.Request) exchange.Answer {
-	return exchange.Answer{Silent: true, Detail: string(r.Record.Payload[:min(len(r.Record.Payload), 200)])}
+	reply, err := alink.ParseReply(r.Record.Payload)
+	if err != nil {
+		return exchange.Answer{Silent: true, Err: err}
+	}
+	return exchange.Answer{Silent: true, Detail: "the gateway's own code " + strconv.Itoa(reply.Code) + ", to request " + reply.ID}
 }
 
 // known is what the stores know of the devices that a request names.
