@@ -33,6 +33,7 @@ type api struct {
 	nodes        store.Nodes
 	delivery     *delivery
 	commander    commander
+	recorder     callRecorder // the same, for who stores many requests together
 	ids          *ids
 	topology     *topology.Service
 	now          func() time.Time

@@ -42,6 +42,24 @@ func (r callRecorder) Command(ctx context.Context, c downlink.Command) (downlink
 	return o, err
 }
 
+// record stores the requests among messages together; errs are per message.
+func (r callRecorder) record(ctx context.Context, messages []*downlink.Publish) (errs []error) {
+	errs = make([]error, len(messages))
+	calls, place := make([]store.Call, 0, len(messages)), make([]int, 0, len(messages))
+	for i, p := range messages {
+		if call, ok := callOf(p); ok {
+			calls, place = append(calls, call), append(place, i)
+		}
+	}
+	if len(calls) == 0 {
+		return errs
+	}
+	for j, err := range r.history.CallEach(ctx, calls) {
+		errs[place[j]] = err
+	}
+	return errs
+}
+
 // callOf is the request that a message is; false if it is none of the thing model's.
 func callOf(p *downlink.Publish) (store.Call, bool) {
 	if p == nil {

@@ -110,6 +110,7 @@ func assemble(p parts) http.Handler {
 	gateways := topology.New(t.gateways, topology.Options{Commander: p.commander, Limits: p.topology, Now: p.now, Log: p.log})
 	cached := store.NewCachedProducts(t.products, p.now)
 	scripts := script.New(t, p.runner, p.log, p.now)
+	recorder := callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now), p.log}
 	a := &api{
 		products: product.New(t.products, t.devices, p.now),
 		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
@@ -122,7 +123,8 @@ func assemble(p parts) http.Handler {
 		calls:        t.calls,
 		desired:      t.desired,
 		shadows:      shadow.New(t.shadows, p.now),
-		commander:    callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now), p.log},
+		commander:    recorder,
+		recorder:     recorder,
 		scripts:      scripts,
 		scriptRows:   t.scripts,
 		runner:       p.runner,

@@ -54,16 +54,24 @@ func (a *api) names(ctx context.Context, c *openapi.Call) ([]iot.DeviceRef, erro
 }
 
 // each sends every device its message. As with the original, which answers before anything was sent, a device that is away is no
-// failure of the call; that none could be reached is one.
+// failure of the call; that none could be reached is one. The requests are stored together before any is sent; one that could not be
+// stored is not sent.
 func (a *api) each(ctx context.Context, refs []iot.DeviceRef, message func(dev iot.DeviceRef, id string) *downlink.Publish) error {
-	errs := make([]error, len(refs))
+	messages := make([]*downlink.Publish, len(refs))
+	for i, ref := range refs {
+		messages[i] = message(ref, a.ids.request())
+	}
+	errs := a.recorder.record(ctx, messages)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, manyTogether)
-	for i, ref := range refs {
+	for i, p := range messages {
+		if errs[i] != nil {
+			continue
+		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			_, errs[i] = publish(ctx, a.commander, message(ref, a.ids.request()))
+			_, errs[i] = publish(ctx, a.recorder.to, p)
 		})
 	}
 	wg.Wait()

@@ -44,18 +44,23 @@ func New(calls store.Calls, now func() time.Time) *Service {
 
 // Call stores requests before they are sent; Time is set in each if it is 0.
 func (s *Service) Call(ctx context.Context, calls ...store.Call) error {
+	for _, err := range s.CallEach(ctx, calls) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CallEach is Call with an error for each request.
+func (s *Service) CallEach(ctx context.Context, calls []store.Call) (errs []error) {
 	at := s.now().UnixMilli()
 	for i := range calls {
 		if calls[i].Time == 0 {
 			calls[i].Time = at
 		}
 	}
-	for _, err := range s.calls.Put(ctx, calls) {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.calls.Put(ctx, calls)
 }
 
 // Answer stores the answer to a call that is known, as a synchronous one is. An answer that is no envelope is stored as a string.
