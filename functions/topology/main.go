@@ -9,6 +9,7 @@ import (
 	"relink/shared/command"
 	"relink/shared/config"
 	"relink/shared/exchange"
+	"relink/shared/redelivery"
 	"relink/shared/topology"
 )
 
@@ -26,5 +27,5 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 		return nil, err
 	}
 	s := topology.New(p.Store, topology.Options{Commander: command.Remote{FC: p.FC}, Limits: cfg.Limits, GrantFor: cfg.GrantFor, Log: p.Log})
-	return &exchange.Desk{Log: p.Log, Families: s.Families()}, nil
+	return &exchange.Desk{Log: p.Log, Families: s.Families(), Again: redelivery.New(p.Store.Receipts())}, nil
 }
