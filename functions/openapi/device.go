@@ -8,6 +8,7 @@ import (
 
 	"relink/shared/device"
 	"relink/shared/device/registry"
+	"relink/shared/fileupload"
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/store"
@@ -58,6 +59,10 @@ func (a *api) queryDeviceInfo(ctx context.Context, c *openapi.Call) (any, error)
 func (a *api) deleteDevice(ctx context.Context, c *openapi.Call) (any, error) {
 	d, err := a.device(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	// The data of its files goes while their rows still name it.
+	if err := fileupload.New(a.delivery.stores.Files(), a.delivery.files, 0, a.now).Forget(ctx, d.Ref); err != nil {
 		return nil, err
 	}
 	return nil, a.devices.Delete(ctx, d.Ref)

@@ -14,6 +14,7 @@ import (
 
 	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/objects"
 	"relink/shared/store"
 )
 
@@ -192,8 +193,18 @@ func TestDeleteDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	err = errors.Join(
+		s.bucket.Put(t.Context(), "files/a", []byte("data"), "text/plain"),
+		s.store.Files().Put(t.Context(), &store.File{Ref: dev, Name: "a.log", ID: "u1", Object: "files/a", Size: 4}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := must[*sdk.DeleteDeviceResponse](t)(s.DeleteDevice(&sdk.DeleteDeviceRequest{IotId: tea.String(string(d.IotID))}))
 	same(t, r.Body, `{"Success":true}`)
+	if _, err := s.bucket.Stat(t.Context(), "files/a"); !errors.Is(err, objects.ErrNotFound) {
+		t.Errorf("the data of the device's file: %v", err)
+	}
 	c := s.commands.take()
 	if len(c) != 2 || c[1].Drop == nil || c[1].Drop.Reason != "deleted" {
 		t.Fatalf("commands %+v", c)

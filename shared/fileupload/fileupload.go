@@ -131,3 +131,37 @@ func (s *Service) Delete(ctx context.Context, f *store.File) error {
 	}
 	return s.account(ctx, f.Ref)
 }
+
+// Forget removes all that a device has uploaded, data first: for a device that is deleted. It may be repeated.
+func (s *Service) Forget(ctx context.Context, ref iot.DeviceRef) error {
+	uploads, err := s.rows.ListUploads(ctx, ref)
+	if err != nil {
+		return err
+	}
+	files, err := s.rows.List(ctx, ref)
+	if err != nil {
+		return err
+	}
+	for _, u := range uploads {
+		for _, object := range []string{u.Object, u.Replaces} {
+			if object == "" {
+				continue
+			}
+			if err := s.files.Delete(ctx, object); err != nil {
+				return err
+			}
+		}
+		if err := s.rows.DeleteUpload(ctx, ref, u.ID); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := s.files.Delete(ctx, f.Object); err != nil {
+			return err
+		}
+		if err := s.rows.Delete(ctx, ref, f.Name); err != nil {
+			return err
+		}
+	}
+	return s.account(ctx, ref)
+}

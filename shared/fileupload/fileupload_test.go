@@ -416,3 +416,28 @@ func TestFileOutlivesBrokenFinish(t *testing.T) {
 		}
 	}
 }
+
+// Of a device that is deleted no data stays, finished or not.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	f := setUp(t, 0)
+	f.serve("send", frame(f.begin(`{"fileName":"a.log","fileSize":300}`), 0, bytes.Repeat([]byte("x"), 300), true), "m1")
+	f.serve("send", frame(f.begin(`{"fileName":"b.log","fileSize":600}`), 0, bytes.Repeat([]byte("y"), 300), false), "m2")
+	uploads, err := f.store.Files().ListUploads(t.Context(), dev)
+	if err != nil || len(uploads) != 2 || f.file("a.log") == "<none>" {
+		t.Fatal(uploads, err)
+	}
+	for range 2 {
+		if err := f.service.Forget(t.Context(), dev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, u := range uploads {
+		if _, err := f.bucket.Stat(t.Context(), u.Object); err == nil {
+			t.Errorf("%s is still there", u.Name)
+		}
+	}
+	if used, err := f.store.Files().TotalUsage(t.Context()); err != nil || used != 0 || f.file("a.log") != "<none>" {
+		t.Errorf("%d bytes are used, %v", used, err)
+	}
+}

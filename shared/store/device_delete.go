@@ -30,12 +30,17 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	}
 	for _, history := range []tablestore.RangeRowQueryCriteria{
 		historyRange(ref, nil), eventRange(ref, nil), callRange(ref, nil), networkRange(ref, math.MinInt64, math.MaxInt64, maxWriteRows), queueRange(ref, 0),
+		ofFirst(tableFile, "device", deviceKey(ref), "name"), ofFirst(tableUpload, "device", deviceKey(ref), "upload"),
+		ofFirst(tableVersion, "device", deviceKey(ref), "module"), discoveryRange(ref),
 	} {
 		if err := d.dropHistory(ctx, history); err != nil {
 			return err
 		}
 	}
 	if err := d.dropInfo(ctx, ref); err != nil {
+		return err
+	}
+	if err := d.dropTasks(ctx, ref); err != nil {
 		return err
 	}
 	if err := (topologies{c}).forget(ctx, ref); err != nil {
@@ -46,6 +51,7 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 		&tablestore.DeleteRowChange{TableName: tableLatest, PrimaryKey: deviceRowKey(ref), Condition: always},
 		&tablestore.DeleteRowChange{TableName: tableDesired, PrimaryKey: deviceRowKey(ref), Condition: always},
 		&tablestore.DeleteRowChange{TableName: tableShadow, PrimaryKey: deviceRowKey(ref), Condition: always},
+		&tablestore.DeleteRowChange{TableName: tableUsage, PrimaryKey: deviceRowKey(ref), Condition: always},
 	}))
 	if err != nil || row == nil {
 		return err
@@ -64,6 +70,23 @@ func (d devices) dropInfo(ctx context.Context, ref iot.DeviceRef) error {
 		return err
 	}
 	return d.s.client.delete(ctx, &tablestore.DeleteRowChange{TableName: tableDeviceInfo, PrimaryKey: deviceRowKey(ref), Condition: always})
+}
+
+// dropTasks deletes a device's tasks, the index by job first: a deletion that broke off finds the rest by the tasks.
+func (d devices) dropTasks(ctx context.Context, ref iot.DeviceRef) error {
+	tasks, err := jobs{d.s.client}.TasksOf(ctx, ref)
+	if err != nil {
+		return err
+	}
+	index, rows := make([]tablestore.RowChange, len(tasks)), make([]tablestore.RowChange, len(tasks))
+	for i, t := range tasks {
+		index[i] = &tablestore.DeleteRowChange{TableName: tableTaskByJob, PrimaryKey: byJobKey(t.JobID, t.ID), Condition: always}
+		rows[i] = &tablestore.DeleteRowChange{TableName: tableTask, PrimaryKey: underDevice(ref, "task", t.ID), Condition: always}
+	}
+	if err := firstError(d.s.client.write(ctx, index)); err != nil {
+		return err
+	}
+	return firstError(d.s.client.write(ctx, rows))
 }
 
 // dropHistory deletes one of a device's histories as it reads it, some thousand rows at a time.

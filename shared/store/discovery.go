@@ -45,16 +45,11 @@ func (d discoveries) List(ctx context.Context, gateway iot.DeviceRef, offset, li
 	if offset < 0 || limit <= 0 {
 		return nil, nil
 	}
-	first, last := stringKey("gateway", deviceKey(gateway)), stringKey("gateway", deviceKey(gateway))
-	for _, name := range []string{"product_key", "device_name"} {
-		first.AddPrimaryKeyColumnWithMinValue(name)
-		last.AddPrimaryKeyColumnWithMaxValue(name)
-	}
+	found := discoveryRange(gateway)
+	found.Limit = int32(min(offset+limit, 5000))
 	var page []Discovery
 	at := 0
-	err := d.client.scan(ctx, tablestore.RangeRowQueryCriteria{
-		TableName: tableDiscovery, StartPrimaryKey: first, EndPrimaryKey: last, Direction: tablestore.FORWARD, Limit: int32(min(offset+limit, 5000)),
-	}, func(row *tablestore.Row) bool {
+	err := d.client.scan(ctx, found, func(row *tablestore.Row) bool {
 		if at++; at <= offset {
 			return true
 		}
@@ -65,4 +60,14 @@ func (d discoveries) List(ctx context.Context, gateway iot.DeviceRef, offset, li
 		return len(page) < limit
 	})
 	return page, err
+}
+
+// discoveryRange is all that a gateway has found.
+func discoveryRange(gateway iot.DeviceRef) tablestore.RangeRowQueryCriteria {
+	first, last := stringKey("gateway", deviceKey(gateway)), stringKey("gateway", deviceKey(gateway))
+	for _, name := range []string{"product_key", "device_name"} {
+		first.AddPrimaryKeyColumnWithMinValue(name)
+		last.AddPrimaryKeyColumnWithMaxValue(name)
+	}
+	return tablestore.RangeRowQueryCriteria{TableName: tableDiscovery, StartPrimaryKey: first, EndPrimaryKey: last, Direction: tablestore.FORWARD}
 }

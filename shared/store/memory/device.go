@@ -172,5 +172,18 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	topologies(d).forget(ref)
 	delete(d.s.queues, ref)
 	delete(d.s.receipts, ref)
+	delete(d.s.found, ref)
+	for _, k := range d.s.documents.keys(tableTask, ref.String()) {
+		t := new(store.Task)
+		if _, err := d.s.documents.get(k, t); err != nil {
+			return err
+		}
+		delete(d.s.documents.rows, documentKey{tableTaskByJob, t.JobID, k.second})
+	}
+	for _, table := range []string{tableFile, tableUpload, tableUsage, tableVersion, tableTask} {
+		for _, k := range d.s.documents.keys(table, ref.String()) {
+			delete(d.s.documents.rows, k)
+		}
+	}
 	return nil
 }

@@ -51,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"device_credentials_race", testCredentialsRace},
 		{"session_flaps", testFlaps},
 		{"device_pages", testDevicePages},
+		{"device_leftovers", testLeftovers},
 		{"device_deletion", testDeviceDeletion},
 		{"device_creation_race", testDeviceRace},
 		{"sessions", testSessions},
