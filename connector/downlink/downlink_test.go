@@ -230,7 +230,7 @@ func TestDropIsRemembered(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	began := time.Now()
-	for name, reason := range map[iot.DeviceName]refusal.Cause{"dn01": refusal.Disabled, "dn02": refusal.Deleted, "dn03": refusal.TakenOver} {
+	for name, reason := range map[iot.DeviceName]refusal.Cause{"dn01": refusal.Disabled, "dn02": refusal.Deleted, "dn03": refusal.TakenOver, "dn04": refusal.Kicked} {
 		d := api.Drop{ProductKey: "pk1", DeviceName: name, Reason: string(reason)}
 		if o, err := n.client.Drop(t.Context(), n.url, &d); err != nil || o.State != api.Offline {
 			t.Errorf("%s: %+v, %v", name, o, err)

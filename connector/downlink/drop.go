@@ -22,8 +22,8 @@ func (s *Server) drop(d *downlink.Drop) downlink.Outcome {
 	if !ok {
 		cause = refusal.Kicked
 	}
-	if cause == refusal.Disabled || cause == refusal.Deleted {
-		s.Drops.Note(ref, cause, s.Now()) // a login may be under way that read the device before
+	if cause == refusal.Disabled || cause == refusal.Deleted || cause == refusal.Kicked {
+		s.Drops.Note(ref, cause, s.Now()) // a login may be under way that read the device, or its certificate, before
 	}
 	sess := s.Registry.Get(ref)
 	if cause == refusal.TopologyRemoved && sess != nil && sess.Gateway() == nil {
