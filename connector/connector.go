@@ -141,15 +141,16 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Registry: c.registry,
 	}
 	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log, meter.Takeover)
+	connects := limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil)
 	c.http = devicehttp.New(devicehttp.Options{
-		Dispatcher: c.dispatcher, Journal: events, Budget: budget, NextID: ids.Next, Refused: meter.Refused, Logger: log, LoginTimeout: s.LoginTimeout,
+		Dispatcher: c.dispatcher, Journal: events, Budget: budget, Connects: connects, NextID: ids.Next, Refused: meter.Refused, Logger: log, LoginTimeout: s.LoginTimeout,
 		Advertise: s.Advertise,
 	})
 	c.mqtt = mqtt.New(mqtt.Options{
 		HTTP: c.http, RegisterTLS: s.RegisterTLS,
 		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
 		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},
-		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil), Node: s.NodeID, Superseded: c.peers.Superseded,
+		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: connects, Node: s.NodeID, Superseded: c.peers.Superseded,
 		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
 		SettleTimeout: settleFor, Rates: limits.Rates{UpQoS0: s.UpQoS0, UpQoS1: s.UpQoS1, Down: s.DownRate, Bytes: s.UpBytes},

@@ -85,7 +85,7 @@ func write(w nethttp.ResponseWriter, body []byte) {
 // refused notes a request that was turned away.
 func (s *Server) refused(r *nethttp.Request, operation string, dev iot.DeviceRef, why *device.Refusal, code int) {
 	o, cause := originOf(r), refusal.Cause(why.Cause)
-	if blames(cause) {
+	if blames(operation, cause) {
 		s.opts.Budget.Fail(o.remote.Addr())
 	}
 	if s.opts.Refused != nil {
@@ -132,11 +132,19 @@ func (s *Server) register(r *nethttp.Request, c *call) (json.RawMessage, *device
 	if method == "" {
 		method = c.params["signmethod"]
 	}
+	// As over MQTT: a registration counts if it is granted, or strangers could lock a device out.
+	limited := s.opts.Connects != nil && !c.device.IsZero()
+	if limited && !s.opts.Connects.Take(c.device) {
+		return nil, &device.Refusal{Cause: string(refusal.RateLimitedDevice)}
+	}
 	var got device.Registered
 	why := s.ask(r, c, device.TopicRegister, &device.Registration{
 		Protocol: "http", Transport: c.origin.transport, RemoteAddr: c.origin.remote.String(), ProductKey: c.params["productKey"],
 		DeviceName: c.params["deviceName"], Random: c.params["random"], SignMethod: method, Sign: c.params["sign"], At: s.now().UnixMilli(),
 	}, &got)
+	if limited && why != nil {
+		s.opts.Connects.GiveBack(c.device)
+	}
 	return encoded(got, why)
 }
 

@@ -1,6 +1,9 @@
 package http
 
-import "relink/shared/refusal"
+import (
+	"relink/connector/session"
+	"relink/shared/refusal"
+)
 
 // A code is how a refusal is told: the HTTP status is 200 all the same.
 type code struct {
@@ -23,6 +26,7 @@ var registerCodes = codes{
 	refusal.HTTPMalformed:            {460, "request parameter error"},
 	refusal.RegistrationMalformed:    {460, "request parameter error"},
 	refusal.RateLimitedSource:        {429, "too many requests"},
+	refusal.RateLimitedDevice:        {429, "too many requests"},
 	refusal.DeviceNotFound:           {6100, "device not found"},
 	refusal.DeviceDisabled:           {6204, "device disabled"},
 	refusal.ProductNotFound:          {6250, "product not found"},
@@ -47,11 +51,14 @@ var preAuthCodes = codes{
 	refusal.DeviceDisabled:        {6204, "device disabled"},
 }
 
-// blames reports whether a refusal counts against the budget of its source: not if the fault is ours, or the sender has proved to know
-// the secret.
-func blames(cause refusal.Cause) bool {
+// blames reports whether a refusal counts against the budget of its source: not if the fault is ours, or the sender has proved to know the secret
+// (function auth looks at the signature of a registration before it looks at the device).
+func blames(operation string, cause refusal.Cause) bool {
 	switch cause {
-	case refusal.BackendUnavailable, refusal.RateLimitedSource, refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff:
+	case refusal.DeviceNotFound:
+		return operation != session.OpRegister
+	case refusal.BackendUnavailable, refusal.RateLimitedSource, refusal.RateLimitedDevice, refusal.DeviceDisabled, refusal.AuthMethodNotAllowed,
+		refusal.RegistrationOff, refusal.AlreadyActivated, refusal.TooManyPhysicalDevices:
 		return false
 	}
 	return true

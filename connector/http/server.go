@@ -28,6 +28,7 @@ type Options struct {
 	Dispatcher session.Dispatcher
 	Journal    session.Journal
 	Budget     *limits.Budget            // of failures, shared with the other faces
+	Connects   *limits.Connects          // of one device, shared with the other faces; nil: no limit
 	NextID     func(at int64) string     // message ids
 	Refused    func(cause refusal.Cause) // counts
 	Logger     *slog.Logger

@@ -245,15 +245,15 @@ func (s *Server) refused(c *conn, err error) {
 		cause = refusal.InternalError
 	}
 	s.meter.Refused(cause)
-	if blames(cause) {
-		s.opts.Budget.Fail(c.remote.Addr())
-	}
 	e := session.Event{Operation: session.OpAuth, Code: int(connackOf(cause, 4)), Reason: cause, RemoteAddr: c.remote.String()}
 	if r, ok := errors.AsType[*loginRefused](err); ok {
 		e.Operation = cmp.Or(r.operation, e.Operation)
 		e.Device, e.Signed, e.Detail = r.device, r.signed, r.why.Detail
 	} else if r, ok := errors.AsType[*refusal.Error](err); ok {
 		e.Detail = r.Detail
+	}
+	if blames(e.Operation, cause) {
+		s.opts.Budget.Fail(c.remote.Addr())
 	}
 	if silentCauses[cause] {
 		e.Code = codeSilent

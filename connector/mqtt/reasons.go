@@ -1,6 +1,9 @@
 package mqtt
 
-import "relink/shared/refusal"
+import (
+	"relink/connector/session"
+	"relink/shared/refusal"
+)
 
 // connackCode is how a refused login is told: in 3.x and in 5.0 ("Decision procedure and CONNACK").
 type connackCode struct{ v3, v5 byte }
@@ -71,12 +74,15 @@ func connackOf(cause refusal.Cause, version byte) byte {
 	return code.v3
 }
 
-// blames reports whether a refused login counts against the budget of its source: not if the fault is ours, or the device's
-// identity is proven.
-func blames(cause refusal.Cause) bool {
+// blames reports whether a refused login counts against the budget of its source: not if the fault is ours, or the device's identity is proven
+// (function auth looks at the signature of a registration before it looks at the device).
+func blames(operation string, cause refusal.Cause) bool {
 	switch cause {
+	case refusal.DeviceNotFound:
+		return operation != session.OpRegister
 	case refusal.BackendUnavailable, refusal.NodeFull, refusal.NodeStopping, refusal.RateLimitedDevice, refusal.RateLimitedSource,
-		refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.InternalError:
+		refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.InternalError,
+		refusal.AlreadyActivated, refusal.TooManyPhysicalDevices:
 		return false
 	}
 	return true
