@@ -203,6 +203,7 @@ func (s *Service) tell(ctx context.Context, ref iot.DeviceRef, task []byte) bool
 	payload, id := Notice(task)
 	o, err := s.commander.Command(ctx, downlink.Command{Publish: &downlink.Publish{
 		ProductKey: ref.ProductKey, DeviceName: ref.DeviceName, MessageID: id, Topic: topic.JobNotifyTopic(ref), QoS: 1, Payload: payload,
+		ExpiresAt: s.now().Add(fileFor).UnixMilli(), // the URL in it holds no longer
 	}})
 	return err == nil && o.State == downlink.Sent
 }
