@@ -32,6 +32,7 @@ func TestDevicePostsAndApplicationReadsBack(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			api := s.api(t) // one client is for one goroutine
 			d := newDevice(t, api, pk, c.name)
 			l := connect(t, d, lampOptions(d, c.url, c.tls))
 			// No SUBSCRIBE: the reply comes all the same, as Link SDK C 4.x expects it.

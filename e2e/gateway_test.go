@@ -154,7 +154,7 @@ func TestGatewayWith1500SubDevices(t *testing.T) {
 		all.Go(func() {
 			for i := lane; i < count; i += 8 {
 				name := fmt.Sprintf("mass-%04d", i)
-				r, err := api.RegisterDevice(&iotapi.RegisterDeviceRequest{ProductKey: &spk, DeviceName: &name})
+				r, err := s.api(t).RegisterDevice(&iotapi.RegisterDeviceRequest{ProductKey: &spk, DeviceName: &name})
 				if err != nil || !tea.BoolValue(r.Body.Success) {
 					t.Errorf("RegisterDevice: %v %v", err, r)
 					return

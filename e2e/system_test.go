@@ -239,12 +239,21 @@ func (s *system) apiAs(t *testing.T, id, secret string) *iotapi.Client {
 	t.Helper()
 	c, err := iotapi.NewClient(&openapi.Config{
 		AccessKeyId: &id, AccessKeySecret: &secret, Endpoint: tea.String(strings.TrimPrefix(s.env["RELINK_OPENAPI_ENDPOINT"], "http://")),
-		Protocol: tea.String("HTTP"), ConnectTimeout: tea.Int(3000), ReadTimeout: tea.Int(20_000), MaxIdleConns: tea.Int(32),
+		Protocol: tea.String("HTTP"), HttpClient: sdkTransport{},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// sdkTransport sends the SDK's requests: its own client is shared by all and written without a lock.
+type sdkTransport struct{}
+
+var sdkClient = &http.Client{Timeout: 25 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
+
+func (sdkTransport) Call(r *http.Request, _ *http.Transport) (*http.Response, error) {
+	return sdkClient.Do(r)
 }
 
 // relink runs the command line and returns what it prints.

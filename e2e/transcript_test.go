@@ -186,7 +186,7 @@ func (s *system) tryCall(action string, query map[string]string) ([]byte, error)
 	c, err := iotapi.NewClient(&openapi.Config{
 		AccessKeyId: tea.String(s.env["RELINK_ACCESS_KEY_ID"]), AccessKeySecret: tea.String(s.env["RELINK_ACCESS_KEY_SECRET"]),
 		Endpoint: tea.String(strings.TrimPrefix(s.env["RELINK_OPENAPI_ENDPOINT"], "http://")), Protocol: tea.String("HTTP"),
-		ConnectTimeout: tea.Int(3000), ReadTimeout: tea.Int(20_000),
+		HttpClient: sdkTransport{},
 	})
 	if err != nil {
 		return nil, err
