@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ const (
 // scriptText is what a call says of a script.
 type scriptText struct{ typ, source string }
 
-// scriptCall reads a call that brings a script. A script that can never run is refused; which functions it has is seen when they are called.
+// scriptCall reads a call that brings a script.
 func (a *api) scriptCall(ctx context.Context, c *openapi.Call) (*store.Product, scriptText, error) {
 	p, err := a.product(ctx, c)
 	if err != nil {
@@ -52,7 +53,8 @@ func (a *api) scriptCall(ctx context.Context, c *openapi.Call) (*store.Product, 
 	return p, text, nil
 }
 
-// fits refuses a script that its product cannot have. What is not JavaScript is kept as it is.
+// fits refuses a script that its product cannot have: one that does not run, or has not the functions of the data format ("Script
+// contract"). What is not JavaScript is kept as it is.
 func (a *api) fits(ctx context.Context, p *store.Product, text scriptText) error {
 	if text.typ != script.JavaScript {
 		return nil
@@ -64,10 +66,28 @@ func (a *api) fits(ctx context.Context, p *store.Product, text scriptText) error
 	if err != nil {
 		return iot.Wrap(iot.Unavailable, err, "the script could not be tried")
 	}
-	if p.DataFormat != dataFormatRaw && string(run.Output) != sandbox.TransformPayload.String() {
+	if p.DataFormat == dataFormatRaw {
+		return complete(strings.Split(string(run.Output), ","))
+	}
+	if string(run.Output) != sandbox.TransformPayload.String() {
 		return openapi.Refusef(codeScriptFormat, "the script of a product with data format Alink JSON has transformPayload and nothing else; this one has: %s", run.Output)
 	}
 	return nil
+}
+
+// complete refuses the script of a raw product that has not both functions: at the first message of the missing direction it would fail.
+func complete(has []string) error {
+	var lacks []string
+	for _, f := range []sandbox.Function{sandbox.RawDataToProtocol, sandbox.ProtocolToRawData} {
+		if !slices.Contains(has, f.String()) {
+			lacks = append(lacks, f.String())
+		}
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return openapi.Refusef(codeScriptFormat, "the script lacks %s; that of a raw product has both rawDataToProtocol and protocolToRawData, even if one is never used (%d)",
+		strings.Join(lacks, " and "), script.CodeFunctionMissing)
 }
 
 // change changes the row of a product's script.

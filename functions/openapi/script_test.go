@@ -93,7 +93,10 @@ func TestThingScript(t *testing.T) {
 		{alink, "JavaScript", upDown, codeScriptFormat},
 		{alink, "JavaScript", "function transformPayload(topic, bytes) { return {} }", ""},
 		{"a1nosuchone", "JavaScript", upDown, "iot.prod.NotExistedProduct"},
-		{pk, "JavaScript", "function rawDataToProtocol() {}", ""}, // 26006 when it runs
+		{pk, "JavaScript", "function rawDataToProtocol() {}", codeScriptFormat},
+		{pk, "JavaScript", "function protocolToRawData() {}", codeScriptFormat},
+		{pk, "JavaScript", "function transformPayload() {}", codeScriptFormat},
+		{pk, "JavaScript", upDown, ""},
 		{pk, "JavaScript", upDown, codeScriptExisted},
 	} {
 		if code := create(c.pk, c.typ, c.content); code != c.code {
@@ -119,6 +122,31 @@ func TestThingScript(t *testing.T) {
 			t.Errorf("%s: %d %q, %v; want %d", url, resp.StatusCode, text, err, want)
 		}
 	}
+}
+
+// TestScriptFunctionMissing: a raw product's script without one of both functions does not go live, whichever way it comes.
+func TestScriptFunctionMissing(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	pk := s.rawProduct(t, "raw_half")
+	const half = "function rawDataToProtocol(bytes) { return {} }"
+	query := map[string]string{"ProductKey": pk, "ScriptType": "JavaScript", "ScriptContent": half}
+	refused := func(action string) {
+		t.Helper()
+		r := s.own(t, action, query)
+		if text, _ := r["ErrorMessage"].(string); r["Code"] != codeScriptFormat || !strings.Contains(text, "lacks protocolToRawData") || !strings.Contains(text, "26006") {
+			t.Errorf("%s: %v", action, r)
+		}
+		if r := s.own(t, "GetThingScript", query); r["Code"] != codeScriptMissing {
+			t.Errorf("after %s: %v", action, r)
+		}
+	}
+	refused("CreateThingScript")
+	refused("UpdateThingScript")
+	if r := s.own(t, "RelinkSaveThingScriptDraft", query); r["Success"] != true {
+		t.Fatalf("a draft may be unfinished: %v", r)
+	}
+	refused("RelinkSubmitThingScriptDraft")
 }
 
 func TestRunThingScript(t *testing.T) {

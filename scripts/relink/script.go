@@ -38,6 +38,10 @@ func (a *app) scriptPut() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "put PRODUCT_KEY FILE",
 		Short: "Make FILE the product's parsing script (- for standard input); devices meet it within seconds",
+		Long: `Make FILE the product's parsing script (- for standard input); devices meet it within seconds.
+
+A script that does not run is refused, and so is one of a raw product that lacks rawDataToProtocol or protocolToRawData: both are
+needed, even if one is never used. Unfinished scripts are for --draft.`,
 		Example: `  relink script put a1B2c3D4e5F thermo.js
   relink script put a1B2c3D4e5F thermo.js --draft   # keep it, and run the old one`,
 		Args: cobra.ExactArgs(2),
