@@ -72,7 +72,7 @@ var publishes = []Explanation{
 	{ParamsMissing, "The request has no params, or they are empty (code 460).",
 		"Put at least one property into params."},
 	{ParamsMalformed, "The params of the request are not of the shape that this topic takes (code 460).",
-		"Compare with the example of this topic; a property post has an object from identifier to value."},
+		"The detail, where there is one, names the member and what is wrong with it. Compare params with the topic's example in the protocol: an object or an array, required members, JSON types, and how many entries are allowed."},
 	{TooManyProperties, "A post carries more than 200 properties; nothing was stored (code 6106).",
 		"Split the post; 200 properties go into one message."},
 	{ModelMissing, "The product has no published thing model, so nothing that it posts has a meaning.",

@@ -96,3 +96,12 @@ func TestCauseOf(t *testing.T) {
 		t.Error("an unknown cause is explained")
 	}
 }
+
+// TestParamsMalformedIsOfAllTopics: every topic with params refuses with this cause, so its cure sends nobody to the thing model.
+func TestParamsMalformedIsOfAllTopics(t *testing.T) {
+	t.Parallel()
+	e, ok := Explain(ParamsMalformed)
+	if !ok || strings.Contains(e.Cure, "property post") || !strings.Contains(e.Cure, "detail") {
+		t.Errorf("%q does not fit all topics, or does not lead to the detail", e.Cure)
+	}
+}
