@@ -25,8 +25,7 @@ type Commander interface {
 	Command(ctx context.Context, c downlink.Command) (downlink.Outcome, error)
 }
 
-// A Pusher tells online devices about the configuration in force. Devices that are offline ask when they are back: nothing waits for
-// them.
+// A Pusher tells online devices about the configuration in force. Devices that are offline ask when they are back.
 type Pusher struct {
 	Service   *Service
 	Devices   store.ProductDevices
@@ -50,6 +49,7 @@ type Pushed struct {
 // goes on at Pushed.Next. That a device is told twice does no harm.
 func (p *Pusher) Push(ctx context.Context, pk iot.ProductKey, cursor string, until time.Time) (Pushed, error) {
 	done := Pushed{Next: cursor}
+	expires := p.Now().Add(validFor)
 	notice, err := p.Service.Notice(ctx, pk)
 	if err != nil {
 		return done, err
@@ -63,7 +63,7 @@ func (p *Pusher) Push(ctx context.Context, pk iot.ProductKey, cursor string, unt
 		if err != nil {
 			return done, err
 		}
-		sent := p.send(ctx, online, notice)
+		sent := p.send(ctx, online, notice, expires)
 		if ctx.Err() != nil { // the page is done again
 			return done, iot.Wrap(iot.Unavailable, context.Cause(ctx), "out of time")
 		}
@@ -99,8 +99,9 @@ func (p *Pusher) online(ctx context.Context, refs []iot.DeviceRef) ([]iot.Device
 	return online, nil
 }
 
-// send sends the notice to devices and counts those that have it.
-func (p *Pusher) send(ctx context.Context, refs []iot.DeviceRef, notice []byte) int {
+// send sends the notice to devices and counts those that have it. A device that just went offline finds it when it is back, but no later
+// than the URL in it expires.
+func (p *Pusher) send(ctx context.Context, refs []iot.DeviceRef, notice []byte, expires time.Time) int {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, pushParallel)
 	results := make([]bool, len(refs))
@@ -108,7 +109,7 @@ func (p *Pusher) send(ctx context.Context, refs []iot.DeviceRef, notice []byte) 
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			results[i] = p.one(ctx, ref, notice) == nil
+			results[i] = p.one(ctx, ref, notice, expires) == nil
 		})
 	}
 	wg.Wait()
@@ -124,11 +125,12 @@ func (p *Pusher) send(ctx context.Context, refs []iot.DeviceRef, notice []byte) 
 // errNotSent says that a device did not get its message.
 var errNotSent = errors.New("not sent")
 
-func (p *Pusher) one(ctx context.Context, ref iot.DeviceRef, notice []byte) error {
+func (p *Pusher) one(ctx context.Context, ref iot.DeviceRef, notice []byte, expires time.Time) error {
 	id := p.NextID()
 	o, err := p.Commander.Command(ctx, downlink.Command{Publish: &downlink.Publish{
 		ProductKey: ref.ProductKey, DeviceName: ref.DeviceName, MessageID: id, Topic: topic.ConfigPushTopic(ref), QoS: 1,
-		Payload: alink.AppendRequest(nil, topic.DownConfigPush.Method(), id, notice, alink.Version),
+		Payload:   alink.AppendRequest(nil, topic.DownConfigPush.Method(), id, notice, alink.Version),
+		ExpiresAt: expires.UnixMilli(),
 	}})
 	if err == nil && o.State != downlink.Sent {
 		err = errNotSent

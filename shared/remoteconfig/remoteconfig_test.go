@@ -140,8 +140,9 @@ func TestVersions(t *testing.T) {
 }
 
 type commander struct {
-	mu   sync.Mutex
-	sent map[iot.DeviceName]string
+	mu     sync.Mutex
+	sent   map[iot.DeviceName]string
+	expire []int64
 }
 
 func (c *commander) Command(_ context.Context, cmd downlink.Command) (downlink.Outcome, error) {
@@ -151,6 +152,7 @@ func (c *commander) Command(_ context.Context, cmd downlink.Command) (downlink.O
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.expire = append(c.expire, p.ExpiresAt)
 	c.sent[p.DeviceName] = p.Topic + " " + string(p.Payload)
 	return downlink.Outcome{State: downlink.Sent}, nil
 }
@@ -204,6 +206,11 @@ func TestPush(t *testing.T) {
 	want := `/sys/a1GoldenPk1/dev000/thing/config/push {"method":"thing.config.push","id":"65822261","params":{"configId":"` + v.ID + `","configSize":15,"getType":"file","sign":"4d984ea50aadda81e8c29663ff923d0c3a002cb533ea379f35f8b6a7d3f53124","signMethod":"Sha256","url":"https://dl.relink.example/1h0m0s/config/a1GoldenPk1/` + v.ID + `"},"version":"1.0"}`
 	if c.sent["dev000"] != want || len(c.sent) != 149 {
 		t.Errorf("%d devices were told, the first\n%s\nwant\n%s", len(c.sent), c.sent["dev000"], want)
+	}
+	for _, at := range c.expire {
+		if at != now.Add(time.Hour).UnixMilli() { // the URL in the notice holds no longer
+			t.Fatalf("a notice waits for its device until %d", at)
+		}
 	}
 }
 
