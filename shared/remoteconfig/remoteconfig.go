@@ -113,8 +113,11 @@ func (s *Service) SaveDraft(ctx context.Context, pk iot.ProductKey, content []by
 	return v, err
 }
 
+// errInForce ends a change that was made already.
+var errInForce = errors.New("in force already")
+
 // Publish puts content into force, or the draft if content is nil. What is in force already is not published again: its version is
-// answered, so that a call may be repeated.
+// answered, so that a call may be repeated. So without a draft the version in force is the answer if it was one.
 func (s *Service) Publish(ctx context.Context, pk iot.ProductKey, content []byte, description string) (store.ConfigVersion, error) {
 	var v store.ConfigVersion
 	var err error
@@ -136,11 +139,15 @@ func (s *Service) Publish(ctx context.Context, pk iot.ProductKey, content []byte
 	var dropped []store.ConfigVersion
 	err = s.change(ctx, pk, func(c *store.RemoteConfig) error {
 		if content == nil {
+			if last := current(c); c.Draft == nil && last != nil && last.FromDraft {
+				v = *last
+				return errInForce
+			}
 			if c.Draft == nil {
 				return iot.Errorf(iot.InvalidParams, "there is no draft to publish")
 			}
 			v, c.Draft = *c.Draft, nil
-			v.At = s.now().UnixMilli()
+			v.At, v.FromDraft = s.now().UnixMilli(), true
 			if description != "" {
 				v.Description = description
 			}
@@ -150,6 +157,9 @@ func (s *Service) Publish(ctx context.Context, pk iot.ProductKey, content []byte
 		dropped, c.Versions = c.Versions[:over], c.Versions[over:]
 		return nil
 	})
+	if errors.Is(err, errInForce) {
+		return v, nil
+	}
 	for _, d := range dropped {
 		err = errors.Join(err, s.files.Delete(ctx, object(pk, d.ID)))
 	}

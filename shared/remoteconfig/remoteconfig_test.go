@@ -250,3 +250,41 @@ func TestSaveDraftRace(t *testing.T) {
 		t.Errorf("the configuration in force is %s, %v", content, err)
 	}
 }
+
+// forgetful is rows of which the answers of Put get lost.
+type forgetful struct{ store.RemoteConfigs }
+
+func (f forgetful) Put(ctx context.Context, c *store.RemoteConfig) error {
+	if err := f.RemoteConfigs.Put(ctx, c); err != nil {
+		return err
+	}
+	return iot.Errorf(iot.Unavailable, "no answer")
+}
+
+// A draft whose publishing was not answered is published by the next call too, and once.
+func TestPublishDraftAgain(t *testing.T) {
+	t.Parallel()
+	f, ctx := setUp(), t.Context()
+	draft, err := f.SaveDraft(ctx, pk, []byte(`{"draft":1}`), "try")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lossy := remoteconfig.New(forgetful{f.store.RemoteConfigs()}, f.bucket, urls{}, func() time.Time { return now })
+	if _, err := lossy.Publish(ctx, pk, nil, ""); !iot.Is(err, iot.Unavailable) {
+		t.Fatalf("an answer that was lost: %v", err)
+	}
+	for range 2 {
+		if v, err := f.Publish(ctx, pk, nil, ""); err != nil || v.ID != draft.ID || v.Description != "try" {
+			t.Errorf("again: %+v, %v", v, err)
+		}
+	}
+	if c, err := f.Config(ctx, pk); err != nil || len(c.Versions) != 1 || c.Draft != nil {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := f.Publish(ctx, pk, []byte(`{"interval":30}`), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Publish(ctx, pk, nil, ""); !iot.Is(err, iot.InvalidParams) {
+		t.Errorf("no draft behind content of its own: %v", err)
+	}
+}

@@ -21,7 +21,8 @@ type ConfigVersion struct {
 	Size        int    `json:"size"`
 	Sign        string `json:"sign"` // SHA-256, lower-case hex
 	Description string `json:"description,omitempty"`
-	At          int64  `json:"at"` // saved or published
+	At          int64  `json:"at"`                  // saved or published
+	FromDraft   bool   `json:"fromDraft,omitempty"` // published as the draft, without content of the call's own
 }
 
 // RemoteConfigs is the table `remote_config`.
