@@ -59,7 +59,7 @@ func (a *api) createJob(ctx context.Context, c *openapi.Call) (any, error) {
 	if spec.Devices, spec.Target, err = a.jobTarget(ctx, c); err != nil {
 		return nil, err
 	}
-	if spec.Rollout, spec.PerMinute, err = jobRollout(c); err != nil {
+	if err := noRollout(c); err != nil {
 		return nil, err
 	}
 	if spec.Timeout, err = jobTimeout(c); err != nil {
@@ -131,15 +131,12 @@ func (a *api) jobTarget(ctx context.Context, c *openapi.Call) ([]iot.DeviceRef, 
 	return refs, raw, nil
 }
 
-func jobRollout(c *openapi.Call) (json.RawMessage, int, error) {
-	var rollout struct {
-		MaximumPerMinute int `json:"maximumPerMinute"`
+// noRollout refuses RolloutConfig: all devices are told at once, and a job that says otherwise would not do what it says.
+func noRollout(c *openapi.Call) error {
+	if c.Params.String("RolloutConfig") != "" {
+		return openapi.Refusef(openapi.CodeNotSupported, "jobs tell all of their devices at once; RolloutConfig is not served")
 	}
-	raw, err := object(c, "RolloutConfig", &rollout)
-	if err == nil && raw != nil && (rollout.MaximumPerMinute < 50 || rollout.MaximumPerMinute > 1000) {
-		err = openapi.Invalid("RolloutConfig")
-	}
-	return raw, rollout.MaximumPerMinute, err
+	return nil
 }
 
 func jobTimeout(c *openapi.Call) (int, error) {
@@ -195,8 +192,7 @@ func (a *api) updateJob(ctx context.Context, c *openapi.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	rollout, perMinute, err := jobRollout(c)
-	if err != nil {
+	if err := noRollout(c); err != nil {
 		return nil, err
 	}
 	timeout, err := jobTimeout(c)
@@ -206,9 +202,6 @@ func (a *api) updateJob(ctx context.Context, c *openapi.Call) (any, error) {
 	return nil, a.jobs().Update(ctx, id, func(j *store.Job) {
 		if c.Params.Has("Description") {
 			j.Description = c.Params.String("Description")
-		}
-		if rollout != nil {
-			j.Rollout, j.PerMinute = rollout, perMinute
 		}
 		if timeout != 0 {
 			j.Timeout = timeout
@@ -250,7 +243,6 @@ func (a *api) queryJob(ctx context.Context, c *openapi.Call) (any, error) {
 		jobSummary
 		JobDocument   string
 		JobFile       *file                                     `json:",omitempty"`
-		RolloutConfig *struct{ MaximumPerMinute int }           `json:",omitempty"`
 		TimeoutConfig *struct{ InProgressTimeoutInMinutes int } `json:",omitempty"`
 		TargetConfig  target
 	}{jobSummary: summarizeJob(j), JobDocument: string(j.Document)}
@@ -269,9 +261,6 @@ func (a *api) queryJob(ctx context.Context, c *openapi.Call) (any, error) {
 			return nil, err
 		}
 		data.JobFile = &file{url, j.File.Sign, j.File.SignMethod}
-	}
-	if j.PerMinute > 0 {
-		data.RolloutConfig = &struct{ MaximumPerMinute int }{j.PerMinute}
 	}
 	if j.Timeout > 0 {
 		data.TimeoutConfig = &struct{ InProgressTimeoutInMinutes int }{j.Timeout}

@@ -48,6 +48,10 @@ func TestJobs(t *testing.T) {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
+	slowly := map[string]any{"maximumPerMinute": 50}
+	if r := request(func(r *sdk.CreateJobRequest) { r.RolloutConfig = slowly }); tea.StringValue(r.Code) != "iot.common.APINotSupportedInInstance" {
+		t.Errorf("a rollout: %v", r)
+	}
 	made := request(func(*sdk.CreateJobRequest) {})
 	id := made.JobId
 	if !tea.BoolValue(made.Success) || tea.StringValue(id) == "" {
@@ -72,6 +76,9 @@ func TestJobs(t *testing.T) {
 	taskID := tasks.Data.Data[0].TaskId
 	if one := must[*sdk.QueryTaskResponse](t)(s.QueryTask(&sdk.QueryTaskRequest{TaskId: taskID})).Body; tea.StringValue(one.Data.JobName) != "blink" || tea.StringValue(one.Data.TaskId) != *taskID {
 		t.Errorf("QueryTask %v", one)
+	}
+	if r := must[*sdk.UpdateJobResponse](t)(s.UpdateJob(&sdk.UpdateJobRequest{JobId: id, RolloutConfig: slowly})).Body; tea.StringValue(r.Code) != "iot.common.APINotSupportedInInstance" {
+		t.Errorf("UpdateJob with a rollout: %v", r)
 	}
 	if r := must[*sdk.CancelJobResponse](t)(s.CancelJob(&sdk.CancelJobRequest{JobId: id})).Body; !tea.BoolValue(r.Success) {
 		t.Errorf("CancelJob %v", r)

@@ -114,8 +114,7 @@ type Spec struct {
 	Document          json.RawMessage // an object
 	File              *store.JobFile
 	Devices           []iot.DeviceRef // at least one; repeated ones count once
-	Target, Rollout   json.RawMessage // as the caller gave them
-	PerMinute         int             // how many devices are told at once; 0: all
+	Target            json.RawMessage // as the caller gave it
 	Timeout           int             // minutes; 0: none
 }
 
@@ -124,7 +123,7 @@ func (s *Service) Create(ctx context.Context, spec *Spec) (*store.Job, error) {
 	now := s.now().UnixMilli()
 	j := &store.Job{
 		ID: s.newID(), Name: spec.Name, Description: spec.Description, Type: Custom, Document: spec.Document, File: spec.File, Target: spec.Target,
-		Rollout: spec.Rollout, PerMinute: spec.PerMinute, Timeout: spec.Timeout, Status: Initializing, CreatedAt: now, UpdatedAt: now,
+		Timeout: spec.Timeout, Status: Initializing, CreatedAt: now, UpdatedAt: now,
 	}
 	var tasks []*store.Task
 	seen := make(map[iot.DeviceRef]bool)
@@ -145,11 +144,7 @@ func (s *Service) Create(ctx context.Context, spec *Spec) (*store.Job, error) {
 	if err := s.rows.Put(ctx, j); err != nil {
 		return nil, err
 	}
-	told := len(tasks)
-	if spec.PerMinute > 0 {
-		told = min(told, spec.PerMinute)
-	}
-	return j, s.notify(ctx, j, tasks[:told])
+	return j, s.notify(ctx, j, tasks)
 }
 
 // notify tells devices of their tasks, each on its own: one that is not reached stays QUEUED. The error is of what is stored.

@@ -18,8 +18,6 @@ type Job struct {
 	Document    json.RawMessage `json:"document"`
 	File        *JobFile        `json:"file,omitempty"`
 	Target      json.RawMessage `json:"target"`            // as the caller gave it
-	Rollout     json.RawMessage `json:"rollout,omitempty"` // as the caller gave it
-	PerMinute   int             `json:"perMinute,omitempty"`
 	Timeout     int             `json:"timeout,omitempty"` // minutes from the first progress; 0: none
 	Status      string          `json:"status"`
 	Tasks       int             `json:"tasks"`
