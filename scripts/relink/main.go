@@ -60,7 +60,7 @@ that localstack writes (--env).`,
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "text", "text or json")
 	root.AddCommand(
 		a.productCommand(), a.deviceCommand(), a.certificateCommand(), a.caCommand(), a.modelCommand(), a.propertyCommand(), a.eventCommand(), a.serviceCommand(), a.scriptCommand(),
-		a.gatewayCommand(), a.shadowCommand(), a.tagCommand(),
+		a.gatewayCommand(), a.shadowCommand(), a.tagCommand(), a.topicCommand(), a.pubCommand(), a.broadcastCommand(), a.rrpcCommand(),
 		a.logsCommand(), a.whyCommand(), a.simulateCommand(), a.benchCommand(), a.bareBrokerCommand(),
 		a.bootstrapCommand(), a.demoCommand(), a.connectorCommand(), a.faultsCommand(), a.configCommand(), a.jobCommand(),
 	)

@@ -8,8 +8,8 @@ import (
 )
 
 func (a *app) serviceCommand() *cobra.Command {
-	c := group("service", "Call services of a device")
-	c.AddCommand(a.serviceInvoke())
+	c := group("service", "Call services of a device, and show the calls")
+	c.AddCommand(a.serviceInvoke(), a.serviceList())
 	return c
 }
 

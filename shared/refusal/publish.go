@@ -50,7 +50,7 @@ var publishes = []Explanation{
 	{SubNotLoggedIn, "A gateway used a topic of a device that is not logged in through its connection. A message was dropped, and the gateway told on /ext/error with code 520; a filter was refused.",
 		"Let the gateway log the sub-device in (combine/login) first, and again whenever it is told code 520, 427 or 522. It has to be in the gateway's topology."},
 	{TopicNotPermitted, "The device may not publish on this topic: it is one on which the platform sends, or the product has no such topic class with publish permission.",
-		"Correct the topic: every product has user/update and user/update/error to publish on; others are added with CreateProductTopic, which live connections learn at once."},
+		"Correct the topic: every product has user/update and user/update/error to publish on; others are added with relink topic create PRODUCT_KEY NAME (CreateProductTopic), which live connections learn at once."},
 	{TopicMalformed, "The topic is empty, or contains a wildcard, a control character or invalid UTF-8. The connection was closed.",
 		"Publish on a plain topic name that begins with a slash."},
 	{TopicTooLong, "The topic is longer than 128 bytes (for /ext/rrpc/: the part after the message id). The message was dropped.",
