@@ -20,6 +20,9 @@ import (
 // maxJobFile bounds a file that comes with a call.
 const maxJobFile = 4 << 20
 
+// maxJobDescription is the bytes of a job's description.
+const maxJobDescription = 1024
+
 // relinkUploadJobFile keeps a file for jobs and gives the key that JobFile of CreateJob names. The vendor's GenerateFileUploadURL is for
 // browsers.
 func (a *api) relinkUploadJobFile(ctx context.Context, c *openapi.Call) (any, error) {
@@ -42,7 +45,7 @@ func (a *api) createJob(ctx context.Context, c *openapi.Call) (any, error) {
 	switch {
 	case len(spec.Name) > 128:
 		return nil, openapi.Invalid("JobName")
-	case len(spec.Description) > 1024:
+	case len(spec.Description) > maxJobDescription:
 		return nil, openapi.Invalid("Description")
 	case c.Params.String("Type") != job.Custom:
 		return nil, openapi.Refusef(openapi.CodeNotSupported, "jobs of type %s are served, which devices carry out themselves", job.Custom)
@@ -191,6 +194,9 @@ func (a *api) updateJob(ctx context.Context, c *openapi.Call) (any, error) {
 	id, err := jobID(c)
 	if err != nil {
 		return nil, err
+	}
+	if len(c.Params.String("Description")) > maxJobDescription {
+		return nil, openapi.Invalid("Description")
 	}
 	if err := noRollout(c); err != nil {
 		return nil, err

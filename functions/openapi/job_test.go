@@ -80,6 +80,11 @@ func TestJobs(t *testing.T) {
 	if r := must[*sdk.UpdateJobResponse](t)(s.UpdateJob(&sdk.UpdateJobRequest{JobId: id, RolloutConfig: slowly})).Body; tea.StringValue(r.Code) != "iot.common.APINotSupportedInInstance" {
 		t.Errorf("UpdateJob with a rollout: %v", r)
 	}
+	for n, ok := range map[int]bool{1024: true, 1025: false} {
+		if r := must[*sdk.UpdateJobResponse](t)(s.UpdateJob(&sdk.UpdateJobRequest{JobId: id, Description: tea.String(strings.Repeat("d", n))})).Body; tea.BoolValue(r.Success) != ok {
+			t.Errorf("UpdateJob with a description of %d bytes: %v", n, r)
+		}
+	}
 	if r := must[*sdk.CancelJobResponse](t)(s.CancelJob(&sdk.CancelJobRequest{JobId: id})).Body; !tea.BoolValue(r.Success) {
 		t.Errorf("CancelJob %v", r)
 	}

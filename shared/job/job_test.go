@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -229,5 +230,37 @@ func TestMany(t *testing.T) {
 	}
 	if seen != 90 {
 		t.Errorf("listed %d", seen)
+	}
+}
+
+// A job that has ended is not cancelled any more; a cancel that broke off is.
+func TestCancelOnlyRunning(t *testing.T) {
+	t.Parallel()
+	f, ctx := setUp(t), t.Context()
+	j := f.create(job.Spec{})
+	if code, reply := f.ask("update", `{"params":{"taskId":"`+f.task(j)+`","status":"SUCCEEDED"}}`); code != 200 {
+		t.Fatal(reply)
+	}
+	if err := f.Cancel(ctx, j.ID); !errors.Is(err, job.ErrNotRunning) {
+		t.Errorf("a finished job: %v", err)
+	}
+	if j, err := f.Get(ctx, j.ID); err != nil || j.Status != job.Completed {
+		t.Errorf("%+v, %v", j, err)
+	}
+	if err := f.Cancel(ctx, "0000000000aa"); !errors.Is(err, job.ErrNoJob) {
+		t.Errorf("no job: %v", err)
+	}
+	half := f.create(job.Spec{})
+	if err := f.Update(ctx, half.ID, func(j *store.Job) { j.Status = job.Cancelling }); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Cancel(ctx, half.ID); err != nil {
+		t.Errorf("a cancel that broke off: %v", err)
+	}
+	if n, err := f.Statistics(ctx, half.ID); err != nil || n[job.Cancelled] != 1 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if err := f.Cancel(ctx, half.ID); !errors.Is(err, job.ErrNotRunning) {
+		t.Errorf("a cancelled job: %v", err)
 	}
 }

@@ -79,11 +79,22 @@ func (s *Service) tasks(ctx context.Context, j *store.Job, f func(tasks []*store
 	}
 }
 
+// ErrNotRunning is what an application is told that cancels a job which has ended, or is not made yet.
+var ErrNotRunning = iot.Errorf(iot.InvalidParams, "the job is neither in progress nor being cancelled")
+
 // List gives all jobs, newest first, with the states that were stored.
 func (s *Service) List(ctx context.Context) ([]*store.Job, error) { return s.rows.List(ctx) }
 
 // Update changes what may be changed of a job.
 func (s *Service) Update(ctx context.Context, id string, f func(j *store.Job)) error {
+	return s.changeJob(ctx, id, func(j *store.Job) error {
+		f(j)
+		return nil
+	})
+}
+
+// changeJob changes a job unless f has an error.
+func (s *Service) changeJob(ctx context.Context, id string, f func(j *store.Job) error) error {
 	for n := 1; ; n++ {
 		j, err := s.rows.Get(ctx, id)
 		if err != nil {
@@ -92,7 +103,9 @@ func (s *Service) Update(ctx context.Context, id string, f func(j *store.Job)) e
 		if j == nil {
 			return ErrNoJob
 		}
-		f(j)
+		if err := f(j); err != nil {
+			return err
+		}
 		j.UpdatedAt = s.now().UnixMilli()
 		if err = s.rows.Put(ctx, j); !iot.Is(err, iot.Conflict) || n == tries {
 			return err
@@ -100,9 +113,24 @@ func (s *Service) Update(ctx context.Context, id string, f func(j *store.Job)) e
 	}
 }
 
-// Cancel ends the tasks of a job that have not ended, and tells their devices. A cancel that broke off is finished by the next one.
+// Cancel ends the tasks of a job that have not ended, and tells their devices. A cancel that broke off is finished by the next one. The
+// error is ErrNotRunning if all tasks had ended before, or the job was cancelled.
 func (s *Service) Cancel(ctx context.Context, id string) error {
-	if err := s.Update(ctx, id, func(j *store.Job) { j.Status = Cancelling }); err != nil {
+	j, err := s.Get(ctx, id) // with the state that its tasks make of it
+	if err != nil {
+		return err
+	}
+	if !running(j) {
+		return ErrNotRunning
+	}
+	err = s.changeJob(ctx, id, func(j *store.Job) error {
+		if !running(j) { // somebody else was faster
+			return ErrNotRunning
+		}
+		j.Status = Cancelling
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if err := s.end(ctx, id, Cancelled, nil); err != nil {
@@ -110,6 +138,8 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 	}
 	return s.Update(ctx, id, func(j *store.Job) { j.Status = Cancelled })
 }
+
+func running(j *store.Job) bool { return j.Status == InProgress || j.Status == Cancelling }
 
 // Delete removes a job with its tasks, and tells the devices whose tasks have not ended.
 func (s *Service) Delete(ctx context.Context, id string) error {
