@@ -9,7 +9,7 @@ import (
 	"relink/shared/store"
 )
 
-// reasonRevoked is why a connection ends whose certificate was revoked, as the connector logs it.
+// reasonRevoked is why a connection ends whose certificate was revoked or moved, as the connector logs it.
 const reasonRevoked = "kicked"
 
 // deviceCert is DeviceCertInfo of QueryDeviceCert.
@@ -98,15 +98,25 @@ type binding struct {
 	DeviceName iot.DeviceName
 }
 
-// bindCertificate (RelinkBindCertificate) says which device a certificate is of.
+// bindCertificate (RelinkBindCertificate) says which device a certificate is of. That of another device is taken from it with Move alone,
+// which ends that device's connection.
 func (a *api) bindCertificate(ctx context.Context, c *openapi.Call) (any, error) {
 	d, err := a.certified(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	b, err := a.certificates.Bind(ctx, d, c.Params.String("Certificate"))
+	move, err := c.Params.Bool("Move", false)
 	if err != nil {
 		return nil, err
+	}
+	b, err := a.certificates.Bind(ctx, a.rows, d, c.Params.String("Certificate"), move)
+	if err != nil {
+		return nil, err
+	}
+	if move && !b.Former.IsZero() {
+		if err := (dropper{a.commander}).Drop(ctx, b.Former, reasonRevoked); err != nil {
+			return nil, err
+		}
 	}
 	return dataAnswer[binding]{binding{b.Authority, b.Serial, b.Ref.ProductKey, b.Ref.DeviceName}}, nil
 }

@@ -75,7 +75,8 @@ func (a *api) actions() openapi.Table {
 			Special: map[iot.Kind]string{iot.AlreadyExists: openapi.CodeFormat, iot.QuotaExceeded: openapi.CodeFormat}},
 		&openapi.Action{Name: "RelinkListCA", Limit: 10, Codes: device, Handle: a.listCA},
 		&openapi.Action{Name: "RelinkDeleteCA", Required: []string{"CaId"}, Limit: 10, Codes: device, Handle: a.deleteCA},
-		&openapi.Action{Name: "RelinkBindCertificate", Required: []string{"Certificate"}, Limit: 50, Codes: device, Handle: a.bindCertificate},
+		&openapi.Action{Name: "RelinkBindCertificate", Required: []string{"Certificate"}, Limit: 50, Codes: device, Handle: a.bindCertificate,
+			Special: map[iot.Kind]string{iot.AlreadyExists: openapi.CodeFormat}},
 		&openapi.Action{Name: "RelinkRevokeCertificate", Required: []string{"CertSN"}, Limit: 50, Codes: device, Handle: a.revokeCertificate},
 		&openapi.Action{Name: "RelinkDynamicRegistration", Required: pk, Limit: 50, Codes: product, Handle: a.dynamicRegistration},
 

@@ -143,11 +143,17 @@ type bound struct{ CaID, CertSN, ProductKey, DeviceName string }
 
 func (a *app) certificateBind() *cobra.Command {
 	var file string
+	var move bool
 	c := &cobra.Command{
-		Use:     "bind PRODUCT_KEY DEVICE_NAME",
-		Short:   "Bind a certificate of a registered authority to a device",
-		Example: `  relink certificate bind a1B2c3D4e5F lamp-001 --file lamp.pem`,
-		Args:    cobra.ExactArgs(2),
+		Use:   "bind PRODUCT_KEY DEVICE_NAME",
+		Short: "Bind a certificate of a registered authority to a device",
+		Long: `Bind a certificate of a registered authority to a device.
+
+One that is bound to another device is refused, unless --move takes it from that device, whose connection then ends. A revoked
+certificate cannot be bound again.`,
+		Example: `  relink certificate bind a1B2c3D4e5F lamp-001 --file lamp.pem
+  relink certificate bind a1B2c3D4e5F lamp-002 --file lamp.pem --move`,
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cert, err := os.ReadFile(file)
 			if err != nil {
@@ -155,6 +161,9 @@ func (a *app) certificateBind() *cobra.Command {
 			}
 			var body struct{ Data bound }
 			params := map[string]string{"ProductKey": args[0], "DeviceName": args[1], "Certificate": string(cert)}
+			if move {
+				params["Move"] = "true"
+			}
 			if err := a.own("RelinkBindCertificate", params, &body); err != nil {
 				return err
 			}
@@ -165,6 +174,7 @@ func (a *app) certificateBind() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&file, "file", "", "the certificate, PEM (required)")
+	c.Flags().BoolVar(&move, "move", false, "take it from the device that it is bound to, and end that device's connection")
 	_ = c.MarkFlagRequired("file") // fails only for a flag that does not exist
 	return c
 }

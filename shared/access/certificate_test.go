@@ -74,16 +74,16 @@ func TestCertificates(t *testing.T) {
 	}
 	bound, unbound, ended, revoked := ours.issue(10, "x", far), ours.issue(11, "x", far), ours.issue(12, "x", now.Add(-time.Minute)), ours.issue(13, "x", far)
 	for _, der := range [][]byte{bound, ended, revoked} {
-		_, err := certs.Bind(ctx, dev, text(der))
+		_, err := certs.Bind(ctx, s.Devices(), dev, text(der), false)
 		must(t, err)
 	}
 	if _, err := certs.Revoke(ctx, ca.ID, "d"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := certs.Bind(ctx, dev, text(revoked)); !iot.Is(err, iot.InvalidParams) {
+	if _, err := certs.Bind(ctx, s.Devices(), dev, text(revoked), false); !iot.Is(err, iot.InvalidParams) {
 		t.Errorf("a revoked certificate is bound again: %v", err)
 	}
-	if _, err := certs.Bind(ctx, dev, text(strangers.issue(10, "x", far))); !iot.Is(err, iot.InvalidParams) {
+	if _, err := certs.Bind(ctx, s.Devices(), dev, text(strangers.issue(10, "x", far)), false); !iot.Is(err, iot.InvalidParams) {
 		t.Errorf("a stranger's certificate is bound: %v", err)
 	}
 	issued, err := certs.Of(ctx, dev)
@@ -95,7 +95,7 @@ func TestCertificates(t *testing.T) {
 	}
 	lamp := &store.Device{Ref: iot.DeviceRef{ProductKey: pk, DeviceName: dn}, IotID: "iot-" + dn}
 	misplaced := ours.issue(14, "x", far)
-	_, err = certs.Bind(ctx, lamp, text(misplaced))
+	_, err = certs.Bind(ctx, s.Devices(), lamp, text(misplaced), false)
 	must(t, err)
 
 	a := access.New(s, 0, clock)

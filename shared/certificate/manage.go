@@ -110,47 +110,6 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 	return s.store.DeleteAuthority(ctx, id)
 }
 
-// Bind binds a certificate, in PEM, of a registered authority to a device. A binding to another device is replaced, which moves the
-// certificate; a revoked one stays revoked (InvalidParams).
-func (s *Service) Bind(ctx context.Context, d *store.Device, text string) (*store.Certificate, error) {
-	leaf, err := parsePEM(text, "the certificate")
-	if err != nil {
-		return nil, err
-	}
-	s.forget() // it may have been registered this moment
-	ca, err := s.issuerOf(ctx, leaf)
-	if err != nil {
-		return nil, iot.Wrap(iot.InvalidParams, err, "the certificate is of no registered authority")
-	}
-	at := s.now().UnixMilli()
-	bound := &store.Certificate{Authority: ca.id, Serial: serialOf(leaf), Ref: d.Ref, IotID: d.IotID, CreatedAt: at, UpdatedAt: at}
-	old, err := s.store.Get(ctx, bound.Authority, bound.Serial)
-	switch {
-	case err != nil:
-		return nil, err
-	case old != nil && old.Revoked:
-		return nil, iot.Errorf(iot.InvalidParams, "the certificate was revoked")
-	case old != nil && old.Authority == store.PlatformAuthority:
-		return nil, iot.Errorf(iot.InvalidParams, "the platform issued this certificate for %s", old.Ref)
-	case old != nil:
-		bound.CreatedAt = old.CreatedAt
-	}
-	return bound, s.store.Put(ctx, bound)
-}
-
-// Revoke refuses a certificate from now on, and answers whom it was bound to. Errors: DeviceNotFound if it is not bound.
-func (s *Service) Revoke(ctx context.Context, authority, serial string) (iot.DeviceRef, error) {
-	bound, err := s.store.Get(ctx, authority, serial)
-	switch {
-	case err != nil:
-		return iot.DeviceRef{}, err
-	case bound == nil:
-		return iot.DeviceRef{}, iot.Errorf(iot.DeviceNotFound, "no certificate with this serial number is bound")
-	}
-	bound.Revoked, bound.UpdatedAt = true, s.now().UnixMilli()
-	return bound.Ref, s.store.Put(ctx, bound)
-}
-
 // Of gives the certificate that the platform issued for a device, with its key; it is issued if there is none, or the last one was
 // revoked. Errors: QuotaExceeded.
 func (s *Service) Of(ctx context.Context, d *store.Device) (*store.Certificate, error) {

@@ -25,12 +25,13 @@ type Certificate struct {
 	Authority   string // ID
 	Serial      string // hex, lower case, without leading zeros
 	Ref         iot.DeviceRef
-	IotID       iot.IotID // a device that is registered again under the same name is another one
+	IotID       iot.IotID     // a device that is registered again under the same name is another one
+	Former      iot.DeviceRef // whom it was moved from last; zero if it never moved
 	Revoked     bool
 	Certificate []byte     // DER, where the platform issued it
 	Key         iot.Secret // base64 of PKCS #8, where the platform issued it; encrypted at rest
 	CreatedAt   int64
-	UpdatedAt   int64
+	UpdatedAt   int64 // grows with every change, even within a millisecond: it is the row's revision
 }
 
 // Certificates is the tables `authority`, some ten rows, and `certificate`.
@@ -40,7 +41,9 @@ type Certificates interface {
 	DeleteAuthority(ctx context.Context, id string) error                    // idempotent; what it signed stays bound, and is not accepted
 	Get(ctx context.Context, authority, serial string) (*Certificate, error) // nil without an error if there is none
 	Create(ctx context.Context, c *Certificate) error                        // AlreadyExists
-	Put(ctx context.Context, c *Certificate) error                           // in the place of what was there
+	// Put writes c, whose UpdatedAt is later, in the place of the row that was read with UpdatedAt before. Conflict if somebody has
+	// changed that one, or there is none.
+	Put(ctx context.Context, c *Certificate, before int64) error
 }
 
 const (
@@ -117,6 +120,10 @@ func (c certificates) columns(cert *Certificate) columns {
 	cols.add("product_key", string(cert.Ref.ProductKey))
 	cols.add("device_name", string(cert.Ref.DeviceName))
 	cols.add("iot_id", string(cert.IotID))
+	if !cert.Former.IsZero() {
+		cols.add("former_product_key", string(cert.Former.ProductKey))
+		cols.add("former_device_name", string(cert.Former.DeviceName))
+	}
 	cols.add("revoked", cert.Revoked)
 	if len(cert.Certificate) > 0 {
 		cols.add("certificate", cert.Certificate)
@@ -140,8 +147,9 @@ func (c certificates) Get(ctx context.Context, authority, serial string) (*Certi
 	}
 	return &Certificate{
 		Authority: authority, Serial: serial, IotID: iot.IotID(row.str("iot_id")), Revoked: row.bool("revoked"), Certificate: row.bytes("certificate"),
-		Ref: iot.DeviceRef{ProductKey: iot.ProductKey(row.str("product_key")), DeviceName: iot.DeviceName(row.str("device_name"))},
-		Key: key, CreatedAt: row.int("created_at"), UpdatedAt: row.int("updated_at"),
+		Ref:    iot.DeviceRef{ProductKey: iot.ProductKey(row.str("product_key")), DeviceName: iot.DeviceName(row.str("device_name"))},
+		Former: iot.DeviceRef{ProductKey: iot.ProductKey(row.str("former_product_key")), DeviceName: iot.DeviceName(row.str("former_device_name"))},
+		Key:    key, CreatedAt: row.int("created_at"), UpdatedAt: row.int("updated_at"),
 	}, nil
 }
 
@@ -149,10 +157,20 @@ func (c certificates) Create(ctx context.Context, cert *Certificate) error {
 	return c.create(ctx, tableCertificate, certificateKey(cert.Authority, cert.Serial), c.columns(cert), "certificate "+cert.Serial)
 }
 
-func (c certificates) Put(ctx context.Context, cert *Certificate) error {
-	return c.s.client.put(ctx, &tablestore.PutRowChange{
-		TableName: tableCertificate, PrimaryKey: certificateKey(cert.Authority, cert.Serial), Columns: c.columns(cert), Condition: always,
+func (c certificates) Put(ctx context.Context, cert *Certificate, before int64) error {
+	key, cols, mine := certificateKey(cert.Authority, cert.Serial), c.columns(cert), claim()
+	cols.add("claim", mine)
+	err := c.s.client.put(ctx, &tablestore.PutRowChange{
+		TableName: tableCertificate, PrimaryKey: key, Columns: cols, Condition: ifColumn("updated_at", tablestore.CT_EQUAL, before),
 	})
+	if !conflict(err) {
+		return err
+	}
+	row, err := c.s.client.get(ctx, tableCertificate, key, "claim")
+	if err == nil && (row == nil || row.int("claim") != mine) { // else it was this call; its first answer was lost
+		err = iot.Errorf(iot.Conflict, "certificate %s was changed meanwhile", cert.Serial)
+	}
+	return err
 }
 
 // SecretBytes makes a secret of bytes: secrets are text.

@@ -69,22 +69,34 @@ func (c certificates) Get(ctx context.Context, authority, serial string) (*store
 }
 
 func (c certificates) Create(ctx context.Context, cert *store.Certificate) error {
-	return c.put(ctx, "certificates.create", cert, false)
+	return c.put(ctx, "certificates.create", cert, func(_ store.Certificate, there bool) error {
+		if there {
+			return iot.Errorf(iot.AlreadyExists, "certificate %s exists", cert.Serial)
+		}
+		return nil
+	})
 }
 
-func (c certificates) Put(ctx context.Context, cert *store.Certificate) error {
-	return c.put(ctx, "certificates.put", cert, true)
+func (c certificates) Put(ctx context.Context, cert *store.Certificate, before int64) error {
+	return c.put(ctx, "certificates.put", cert, func(old store.Certificate, there bool) error {
+		if !there || old.UpdatedAt != before {
+			return iot.Errorf(iot.Conflict, "certificate %s was changed meanwhile", cert.Serial)
+		}
+		return nil
+	})
 }
 
-func (c certificates) put(ctx context.Context, op string, cert *store.Certificate, replace bool) error {
+// put writes a row unless the one that is there, if one is, speaks against it.
+func (c certificates) put(ctx context.Context, op string, cert *store.Certificate, condition func(old store.Certificate, there bool) error) error {
 	end, err := c.s.begin(ctx, op, cert.Ref)
 	if err != nil {
 		return err
 	}
 	defer end()
 	key := [2]string{cert.Authority, cert.Serial}
-	if _, ok := c.s.certificates.bound[key]; ok && !replace {
-		return iot.Errorf(iot.AlreadyExists, "certificate %s exists", cert.Serial)
+	old, there := c.s.certificates.bound[key]
+	if err := condition(old, there); err != nil {
+		return err
 	}
 	if c.s.certificates.bound == nil {
 		c.s.certificates.bound = make(map[[2]string]store.Certificate)

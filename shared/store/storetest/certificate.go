@@ -43,8 +43,16 @@ func testCertificates(t *testing.T, s Stores) {
 	got, err := c.Get(ctx, "platform", "1a")
 	must(t, err)
 	equal(t, *got, *want, "Get")
-	want.Revoked, want.UpdatedAt = true, 11
-	must(t, c.Put(ctx, want))
+	want.Former, want.UpdatedAt = ref("former"), 11
+	wantKind(t, c.Put(ctx, want, 9), iot.Conflict, "Put over another row than was read")
+	must(t, c.Put(ctx, want, 10))
+	stale := *want
+	stale.UpdatedAt = 12
+	wantKind(t, c.Put(ctx, &stale, 10), iot.Conflict, "Put over a row that was changed")
+	stale.Serial = "1b"
+	wantKind(t, c.Put(ctx, &stale, 10), iot.Conflict, "Put over nothing")
+	want.Revoked, want.UpdatedAt = true, 12
+	must(t, c.Put(ctx, want, 11))
 	got, err = c.Get(ctx, "platform", "1a")
 	must(t, err)
 	equal(t, *got, *want, "Get after Put")
