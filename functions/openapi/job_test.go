@@ -80,10 +80,14 @@ func TestJobs(t *testing.T) {
 	if r := must[*sdk.UpdateJobResponse](t)(s.UpdateJob(&sdk.UpdateJobRequest{JobId: id, RolloutConfig: slowly})).Body; tea.StringValue(r.Code) != "iot.common.APINotSupportedInInstance" {
 		t.Errorf("UpdateJob with a rollout: %v", r)
 	}
-	for n, ok := range map[int]bool{1024: true, 1025: false} {
-		if r := must[*sdk.UpdateJobResponse](t)(s.UpdateJob(&sdk.UpdateJobRequest{JobId: id, Description: tea.String(strings.Repeat("d", n))})).Body; tea.BoolValue(r.Success) != ok {
-			t.Errorf("UpdateJob with a description of %d bytes: %v", n, r)
-		}
+	describe := func(n int) (*sdk.UpdateJobResponse, error) {
+		return s.UpdateJob(&sdk.UpdateJobRequest{JobId: id, Description: tea.String(strings.Repeat("d", n))})
+	}
+	if r := must[*sdk.UpdateJobResponse](t)(describe(1024)).Body; !tea.BoolValue(r.Success) {
+		t.Errorf("UpdateJob with a description of 1024 bytes: %v", r)
+	}
+	if r, err := describe(1025); err == nil || !strings.Contains(err.Error(), "InvalidDescription") {
+		t.Errorf("UpdateJob with a description of 1025 bytes: %v, %v", r, err)
 	}
 	if r := must[*sdk.CancelJobResponse](t)(s.CancelJob(&sdk.CancelJobRequest{JobId: id})).Body; !tea.BoolValue(r.Success) {
 		t.Errorf("CancelJob %v", r)
