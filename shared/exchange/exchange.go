@@ -181,8 +181,13 @@ func (d *Desk) result(ctx context.Context, r *Request, reply string, a Answer) r
 	result := record.Result{Code: int32(code), Reason: string(a.Cause), Detail: a.Detail, Replies: a.Replies, Data: a.Sessions}
 	if a.Err != nil {
 		result.Reason = string(CauseOf(a.Err))
-		if result.Detail == "" {
+		switch detail := alink.DetailOf(a.Err); {
+		case result.Detail == "" && detail == "":
 			result.Detail = message
+		case result.Detail == "":
+			result.Detail = detail
+		case detail != "":
+			result.Detail += ": " + detail
 		}
 		if code == alink.CodeInternal {
 			d.Log.LogAttrs(ctx, slog.LevelError, "request not served", logs.Device(r.Record.Device), slog.String(logs.FieldTopic, r.Record.Topic),

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 
@@ -61,20 +62,27 @@ func announced(params []byte) (announcement, error) {
 		return a, errName
 	case a.size > MaxFile:
 		return a, errTooLarge
-	case a.size < -1 || a.size == 0 || len(a.uid) > 64:
-		return a, errParams
+	case a.size < -1 || a.size == 0:
+		return a, malformed("fileSize is neither a number above 0 nor -1")
+	case len(a.uid) > 64:
+		return a, malformed("initUid has more than 64 bytes")
 	case a.strategy != "overwrite" && a.strategy != "append" && a.strategy != "reject":
-		return a, errParams
-	case (a.ficMode != "" || a.ficValue != "") && (a.ficMode != "crc64" || len(a.ficValue) != 16):
-		return a, errParams
+		return a, malformed("conflictStrategy is none of overwrite, append and reject")
+	case (a.ficMode != "" || a.ficValue != "") && a.ficMode != "crc64":
+		return a, malformed("ficMode is not crc64")
+	case a.ficMode != "" && len(a.ficValue) != 16:
+		return a, malformed("ficValue is not 16 hexadecimal digits")
 	}
 	if a.ficValue != "" {
 		if _, err := strconv.ParseUint(a.ficValue, 16, 64); err != nil {
-			return a, errParams
+			return a, malformed("ficValue is not 16 hexadecimal digits")
 		}
 	}
 	return a, nil
 }
+
+// malformed is errParams with what is wrong for the log.
+func malformed(detail string) error { return alink.Detailed(errParams, detail) }
 
 // validName holds a name to 1 to 100 of letters, digits, underscore and dot, the first a letter or a digit.
 func validName(name string) bool {
@@ -155,7 +163,7 @@ func (s *Service) open(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 			begun.Base, begun.Replaces = f.Size, f.Object
 		}
 		if a.size >= 0 && a.size <= begun.Base {
-			return nil, 0, errParams // fileSize is that of the whole file
+			return nil, 0, malformed(fmt.Sprintf("fileSize %d is that of the whole file, of which %d bytes are there", a.size, begun.Base))
 		}
 	}
 	if err := s.rows.PutUpload(ctx, begun); err != nil {

@@ -3,6 +3,7 @@ package fileupload
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"relink/shared/alink"
 )
@@ -56,8 +57,15 @@ func ParseFrame(payload []byte) (Frame, error) {
 	}
 	f.Data = payload[end : len(payload)-2]
 	f.CRC = binary.LittleEndian.Uint16(payload[len(payload)-2:])
-	if f.UploadID == "" || f.Offset < 0 || f.Size != int64(len(f.Data)) {
-		return f, errFrame
+	switch {
+	case f.UploadID == "":
+		return f, errors.New("uploadId is missing")
+	case f.Offset < 0:
+		return f, errors.New("offset is missing or not a number")
+	case f.Size < 0:
+		return f, errors.New("bSize is missing or not a number")
+	case f.Size != int64(len(f.Data)):
+		return f, fmt.Errorf("bSize is %d, but the frame has %d bytes between header and CRC", f.Size, len(f.Data))
 	}
 	return f, nil
 }

@@ -20,7 +20,7 @@ import (
 func (s *Service) send(ctx context.Context, r *exchange.Request) exchange.Answer {
 	f, err := ParseFrame(r.Record.Payload)
 	if _, ok := errors.AsType[*alink.Error](err); err != nil && !ok {
-		err = errParams
+		err = malformed(err.Error())
 	}
 	var tail string
 	if err == nil {
@@ -64,7 +64,7 @@ func (s *Service) block(ctx context.Context, ref iot.DeviceRef, f *Frame) (tail 
 	case f.Size < MinBlock && !last:
 		return "", errBlockSmall
 	case f.Size == 0 && f.Offset == 0:
-		return "", errParams // an empty file
+		return "", malformed("bSize 0 at offset 0: an empty file is none")
 	}
 	switch u.State {
 	case stateFailed:

@@ -24,7 +24,7 @@ func retry(err error) record.Result {
 func (b *batch) refuse(i int, replyTopic, id, method string, err error) {
 	code, message := alink.CodeOf(err)
 	r := &b.results[i]
-	*r = record.Result{Code: int32(code), Reason: string(exchange.CauseOf(err))}
+	*r = record.Result{Code: int32(code), Reason: string(exchange.CauseOf(err)), Detail: alink.DetailOf(err)}
 	if at := b.reply(replyTopic, code, id, nil, message, method); at >= 0 {
 		r.Replies = b.replies[at : at+1 : at+1]
 	}

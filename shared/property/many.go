@@ -3,6 +3,7 @@ package property
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -74,7 +75,9 @@ func (s *Service) checkMany(ctx context.Context, b *batch, i int, up topic.Uplin
 		b.results[i] = retry(err)
 	default:
 		b.refuse(i, m.replyTopic, req.ID, up.Method, err)
-		b.results[i].Detail = m.detail
+		if m.detail != "" {
+			b.results[i].Detail = m.detail
+		}
 	}
 }
 
@@ -86,22 +89,22 @@ func sectionsOf(family topic.Family, sender iot.DeviceRef, params []byte) ([]sec
 	case topic.PropertyPackPost:
 		list := []section{{sender, params}}
 		if len(params) == 0 || params[0] != '{' {
-			return nil, alink.ErrParamsMalformed
+			return nil, alink.Detailed(alink.ErrParamsMalformed, "params is not an object")
 		}
 		for name, v := range alink.Members(params) {
 			if string(name) != "subDevices" || v[0] == 'n' {
 				continue
 			}
 			if v[0] != '[' {
-				return nil, alink.ErrParamsMalformed
+				return nil, alink.Detailed(alink.ErrParamsMalformed, "subDevices is not an array")
 			}
 			for sub := range alink.Elements(v) {
 				ref, err := identity(sub)
 				if err != nil {
-					return nil, err
+					return nil, alink.Detailed(err, fmt.Sprintf("subDevices[%d]: %s", len(list)-1, alink.DetailOf(err)))
 				}
 				if len(list) > maxSubDevices {
-					return nil, errTooManySubs
+					return nil, alink.Detailed(errTooManySubs, fmt.Sprintf("more than %d entries in subDevices", maxSubDevices))
 				}
 				list = append(list, section{ref, sub})
 			}
@@ -109,7 +112,7 @@ func sectionsOf(family topic.Family, sender iot.DeviceRef, params []byte) ([]sec
 		return list, nil
 	}
 	if len(params) == 0 || params[0] != '[' {
-		return nil, alink.ErrParamsMalformed
+		return nil, alink.Detailed(alink.ErrParamsMalformed, "params is not an array")
 	}
 	var list []section
 	for entry := range alink.Elements(params) {
@@ -118,7 +121,7 @@ func sectionsOf(family topic.Family, sender iot.DeviceRef, params []byte) ([]sec
 		case entry[0] == '{' && err != nil && !has(entry, "identity"):
 			ref = sender
 		case err != nil:
-			return nil, err
+			return nil, alink.Detailed(err, fmt.Sprintf("params[%d]: %s", len(list), alink.DetailOf(err)))
 		}
 		list = append(list, section{ref, entry})
 	}
@@ -155,8 +158,15 @@ func identity(object []byte) (ref iot.DeviceRef, err error) {
 			}
 		}
 	}
-	if !iot.ValidProductKey(string(ref.ProductKey)) || !iot.ValidDeviceName(string(ref.DeviceName)) {
-		return ref, alink.ErrParamsMalformed
+	switch {
+	case len(object) == 0 || object[0] != '{':
+		return ref, alink.Detailed(alink.ErrParamsMalformed, "is not an object")
+	case !has(object, "identity"):
+		return ref, alink.Detailed(alink.ErrParamsMalformed, "identity is missing")
+	case !iot.ValidProductKey(string(ref.ProductKey)):
+		return ref, alink.Detailed(alink.ErrParamsMalformed, "identity.productKey is missing or not a product key")
+	case !iot.ValidDeviceName(string(ref.DeviceName)):
+		return ref, alink.Detailed(alink.ErrParamsMalformed, "identity.deviceName is missing or not a device name")
 	}
 	return ref, nil
 }

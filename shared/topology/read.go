@@ -1,6 +1,8 @@
 package topology
 
 import (
+	"fmt"
+
 	"relink/shared/alink"
 	"relink/shared/iot"
 	"relink/shared/sign"
@@ -28,11 +30,11 @@ func readEntries(params []byte, most int) ([]entry, error) {
 	n := 0
 	for raw := range alink.Elements(params) {
 		if n++; n > most {
-			return nil, errEntries
+			return nil, tooMany(params, most)
 		}
 		e, err := readEntry(raw)
 		if err != nil {
-			return []entry{e}, err
+			return []entry{e}, alink.Detailed(err, fmt.Sprintf("entry %d: %s", n, alink.DetailOf(err)))
 		}
 		if !seen[e.ref] {
 			seen[e.ref] = true
@@ -40,19 +42,36 @@ func readEntries(params []byte, most int) ([]entry, error) {
 		}
 	}
 	if len(entries) == 0 {
-		return nil, errEntries
+		return nil, alink.Detailed(errEntries, fmt.Sprintf("no entries, at most %d", most))
 	}
 	return entries, nil
 }
 
-// readEntry reads one entry. The error is errParams; what could be read of the names is there even then.
+// tooMany says how many entries a list has that has more than most.
+func tooMany(list []byte, most int) error {
+	n := 0
+	for range alink.Elements(list) {
+		n++
+	}
+	return alink.Detailed(errEntries, fmt.Sprintf("%d entries, at most %d", n, most))
+}
+
+// malformed is errParams with what is wrong for the log.
+func malformed(detail string) error { return alink.Detailed(errParams, detail) }
+
+// readEntry reads one entry. The error is a malformed one; what could be read of the names is there even then.
 func readEntry(raw []byte) (entry, error) {
 	var e entry
-	bad := len(raw) == 0 || raw[0] != '{'
+	bad := ""
+	if len(raw) == 0 || raw[0] != '{' {
+		bad = "is not an object"
+	}
 	for name, value := range alink.Members(raw) {
 		text, ok := scalar(value)
 		if !ok {
-			bad = bad || string(value) != "null"
+			if bad == "" && string(value) != "null" {
+				bad = string(name[:min(len(name), 64)]) + " is neither text nor a number"
+			}
 			continue
 		}
 		switch string(name) {
@@ -71,8 +90,13 @@ func readEntry(raw []byte) (entry, error) {
 		}
 		e.fields = append(e.fields, sign.Field{Name: string(name), Value: text})
 	}
-	if bad || !iot.ValidProductKey(string(e.ref.ProductKey)) || !iot.ValidDeviceName(string(e.ref.DeviceName)) {
-		return e, errParams
+	switch {
+	case bad != "":
+		return e, malformed(bad)
+	case !iot.ValidProductKey(string(e.ref.ProductKey)):
+		return e, malformed("productKey is missing or not a product key")
+	case !iot.ValidDeviceName(string(e.ref.DeviceName)):
+		return e, malformed("deviceName is missing or not a device name")
 	}
 	return e, nil
 }

@@ -101,7 +101,7 @@ func (s *Service) productRegister(ctx context.Context, r *exchange.Request) exch
 		return exchange.Answer{Err: errNotGateway, Data: []byte(none)}
 	}
 	var entries []entry
-	err := error(errParams)
+	err := malformed("proxieds is missing or not an array")
 	for name, value := range alink.Members(r.Alink.Params) {
 		if string(name) == "proxieds" && value[0] == '[' {
 			entries, err = readEntries(value, maxRegistered)
@@ -129,6 +129,9 @@ func (s *Service) productRegister(ctx context.Context, r *exchange.Request) exch
 		if err != nil {
 			failures = appendFailure(failures, entries[i].ref, err)
 			answer.Cause, answer.Detail = exchange.CauseOf(err), entries[i].ref.String()
+			if detail := alink.DetailOf(err); detail != "" {
+				answer.Detail += ": " + detail
+			}
 			continue
 		}
 		if len(successes) > 0 {
@@ -150,7 +153,7 @@ func (s *Service) provision(ctx context.Context, gateway iot.DeviceRef, e *entry
 	case !ok:
 		return errMethod
 	case e.sign == "" || e.random == "":
-		return errParams
+		return malformed("sign or random is missing")
 	}
 	p, err := s.mayRegister(ctx, gateway, e.ref)
 	if err != nil {

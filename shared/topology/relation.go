@@ -46,7 +46,7 @@ func (s *Service) mayAdd(ctx context.Context, gateway iot.DeviceRef, e *entry, d
 	case !ok:
 		return errSignMethod
 	case e.sign == "":
-		return errParams
+		return malformed("sign is missing")
 	case e.ref == gateway:
 		return errSelf
 	case d == nil:

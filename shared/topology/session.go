@@ -56,7 +56,7 @@ func (s *Service) batchLogin(ctx context.Context, r *exchange.Request) exchange.
 		}
 	}
 	if len(list) == 0 || list[0] != '[' {
-		return respond(r, exchange.Answer{Err: errParams, Data: noRefs})
+		return respond(r, exchange.Answer{Err: malformed("deviceList is missing or not an array"), Data: noRefs})
 	}
 	entries, err := readEntries(list, s.limits.Batch)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Service) batchLogout(ctx context.Context, r *exchange.Request) exchange
 		return respond(r, exchange.Answer{Err: err, Data: noRefs})
 	}
 	if r.Alink.Params[0] != '[' {
-		return respond(r, exchange.Answer{Err: errParams, Data: noRefs})
+		return respond(r, exchange.Answer{Err: malformed("params is not an array"), Data: noRefs})
 	}
 	entries, err := readEntries(r.Alink.Params, s.limits.Batch)
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *Service) mayLogIn(ctx context.Context, r *exchange.Request, e *entry, d
 	case !ok:
 		return nil, errSignMethod
 	case e.sign == "":
-		return nil, errParams
+		return nil, malformed("sign is missing")
 	case d == nil && owner == r.Ref():
 		return nil, errDeleted
 	case d == nil:

@@ -39,7 +39,7 @@ func (g *Gathered) History(m *Model, params []byte, mode Mode, now int64) error 
 	c := noLimit(now)
 	for set := range alink.Elements(properties) {
 		if set[0] != '{' {
-			return alink.ErrParamsMalformed
+			return alink.Detailed(alink.ErrParamsMalformed, "an entry of properties is not an object")
 		}
 		for name, item := range alink.Members(set) {
 			g.property(m, name, item, mode, c)
@@ -47,7 +47,7 @@ func (g *Gathered) History(m *Model, params []byte, mode Mode, now int64) error 
 	}
 	for set := range alink.Elements(events) {
 		if set[0] != '{' {
-			return alink.ErrParamsMalformed
+			return alink.Detailed(alink.ErrParamsMalformed, "an entry of events is not an object")
 		}
 		for name, item := range alink.Members(set) {
 			g.event(m, name, item, mode, c)
@@ -89,11 +89,11 @@ func (g *Gathered) gather(m *Model, params []byte, mode Mode, c clock, arrays bo
 // sections finds properties and events, which are objects, or arrays of objects; nil where they are missing or null.
 func sections(params []byte, arrays bool) (properties, events []byte, err error) {
 	if len(params) == 0 || params[0] != '{' {
-		return nil, nil, alink.ErrParamsMalformed
+		return nil, nil, alink.Detailed(alink.ErrParamsMalformed, "params is not an object")
 	}
-	open := byte('{')
+	open, shape := byte('{'), "an object"
 	if arrays {
-		open = '['
+		open, shape = '[', "an array"
 	}
 	for name, v := range alink.Members(params) {
 		switch string(name) {
@@ -102,7 +102,7 @@ func sections(params []byte, arrays bool) (properties, events []byte, err error)
 			continue
 		}
 		if v[0] != open && v[0] != 'n' {
-			return nil, nil, alink.ErrParamsMalformed
+			return nil, nil, alink.Detailed(alink.ErrParamsMalformed, string(name)+" is not "+shape)
 		}
 		if v[0] == 'n' {
 			v = nil

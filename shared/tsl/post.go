@@ -14,6 +14,9 @@ const (
 	maxAhead      = 24 * 3600 * 1000 // milliseconds that a time may lie in the future
 )
 
+// errNotObject is made once: a post that is refused costs no more than one that is taken.
+var errNotObject = alink.Detailed(alink.ErrParamsMalformed, "params is not an object")
+
 // A Value is one value that passed. JSON is as the device wrote it, and aliases what was checked.
 type Value struct {
 	Identifier string // module:identifier for one of a custom module
@@ -61,7 +64,7 @@ func CheckPost(m *Model, params []byte, mode Mode, now int64) (Checked, error) {
 		return Checked{}, iot.Errorf(iot.ModelNotFound, "the product has no published thing model")
 	}
 	if len(params) == 0 || params[0] != '{' {
-		return Checked{}, alink.ErrParamsMalformed
+		return Checked{}, errNotObject
 	}
 	n := 0
 	c := Checked{Values: make([]Value, 0, min(bytes.Count(params, colon), MaxProperties))} // of nested members there are more, rarely
