@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -210,8 +211,9 @@ type scene struct {
 	*stage
 	t       *testing.T
 	names   map[string]string
-	devices map[string]*lamp // by the name's letter: "" g r
-	running chan []byte      // answers of !&
+	devices map[string]*lamp         // by the name's letter: "" g r
+	running chan []byte              // answers of !&
+	early   map[*lamp][]mqtt.Message // came before they were asked for: messages on different topics come in any order
 }
 
 // productWide are calls that all devices of a product hear, so that their transcript needs a product of its own.
@@ -224,7 +226,7 @@ func (g *stage) play(t *testing.T, name, options string, steps []step) {
 		text += s.subject + s.payload
 	}
 	dn := strings.ReplaceAll(name, ".", "_") + "_dev"
-	p := &scene{stage: g, t: t, names: map[string]string{}, devices: map[string]*lamp{}, running: make(chan []byte, 8)}
+	p := &scene{stage: g, t: t, names: map[string]string{}, devices: map[string]*lamp{}, running: make(chan []byte, 8), early: map[*lamp][]mqtt.Message{}}
 	join := func(letter, pk, name string) {
 		d := newDevice(t, api, pk, name)
 		p.names[letter+"pk"], p.names[letter+"dn"] = pk, name
@@ -392,19 +394,20 @@ func (p *scene) receive(s step) {
 	name := pattern(p.named(s.subject))
 	deadline := time.After(10 * time.Second)
 	for {
-		select {
-		case m := <-device.messages:
-			found := name.FindStringSubmatch(m.Topic())
-			if found == nil {
-				continue
-			}
-			p.capture(name, found)
+		if i := slices.IndexFunc(p.early[device], func(m mqtt.Message) bool { return name.MatchString(m.Topic()) }); i >= 0 {
+			m := p.early[device][i]
+			p.early[device] = slices.Delete(p.early[device], i, i+1)
+			p.capture(name, name.FindStringSubmatch(m.Topic()))
 			got := string(m.Payload())
 			if strings.HasPrefix(s.payload, "hex:") {
 				got = "hex:" + hex.EncodeToString(m.Payload())
 			}
 			p.match(s, s.payload, got)
 			return
+		}
+		select {
+		case m := <-device.messages:
+			p.early[device] = append(p.early[device], m)
 		case <-deadline:
 			p.t.Fatalf("line %d: nothing on %s", s.line, p.named(s.subject))
 		}

@@ -88,6 +88,32 @@ func (a *api) withModel(ctx context.Context, pk iot.ProductKey, do func(p *store
 	return do(p, m.Model)
 }
 
+// haveProperties is NotInModel unless the thing model in force has all these properties.
+func (a *api) haveProperties(ctx context.Context, pk iot.ProductKey, identifiers ...string) error {
+	return a.withModel(ctx, pk, func(_ *store.Product, m *tsl.Model) error {
+		for _, id := range identifiers {
+			if _, ok := m.Property(id); !ok {
+				return iot.Errorf(iot.NotInModel, "the thing model has no property %s", id)
+			}
+		}
+		return nil
+	})
+}
+
+// block gets the thing model in force, and that module of it which the call names in FunctionBlockId.
+func (a *api) block(ctx context.Context, c *openapi.Call, pk iot.ProductKey) (model, block *tsl.Model, err error) {
+	p, err := a.products.Get(ctx, pk)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := product.Published(p, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	block, err = m.Block(c.Params.String("FunctionBlockId"))
+	return m.Model, block, err
+}
+
 // device gets the device that the call names: by IotId, or else by ProductKey and DeviceName.
 func (a *api) device(ctx context.Context, c *openapi.Call) (*store.Device, error) {
 	id := c.Params.String("IotId")

@@ -12,7 +12,6 @@ import (
 	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/openapi"
-	"relink/shared/product"
 	"relink/shared/store"
 	"relink/shared/tsl"
 )
@@ -165,15 +164,7 @@ func (a *api) queryDeviceDesiredProperty(ctx context.Context, c *openapi.Call) (
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.products.Get(ctx, d.Ref.ProductKey)
-	if err != nil {
-		return nil, err
-	}
-	m, err := product.Published(p, "")
-	if err != nil {
-		return nil, err
-	}
-	block, err := m.Block(c.Params.String("FunctionBlockId"))
+	m, block, err := a.block(ctx, c, d.Ref.ProductKey)
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,18 @@ type history struct {
 	size      int
 }
 
-// readHistory reads Asc, PageSize, StartTime and EndTime; both ends count, and they are equal when the last page is one time.
-func readHistory(c *openapi.Call, defaultSize, maxSize int) (h history, err error) {
+// readHistory reads Asc, PageSize, StartTime and EndTime; both ends count, and they are equal when the last page is one time. A default
+// size of 0 means that the caller has to say it.
+func readHistory(c *openapi.Call, defaultSize, maxSize int) (history, error) {
+	h, err := readSpan(c, defaultSize, maxSize)
+	if err == nil && h.from > h.to {
+		err = openapi.Refusef("iot.device.InvalidTimeBucket", "StartTime must be before EndTime")
+	}
+	return h, err
+}
+
+// readSpan is readHistory without a look at which time comes first.
+func readSpan(c *openapi.Call, defaultSize, maxSize int) (h history, err error) {
 	asc, err := c.Params.Int("Asc", 0)
 	if err != nil || asc != 0 && asc != 1 {
 		return h, openapi.Invalid("Asc")
@@ -34,13 +44,8 @@ func readHistory(c *openapi.Call, defaultSize, maxSize int) (h history, err erro
 	if h.from, err = c.Params.Int64("StartTime", 0); err != nil {
 		return h, err
 	}
-	if h.to, err = c.Params.Int64("EndTime", 0); err != nil {
-		return h, err
-	}
-	if h.from > h.to {
-		return h, openapi.Refusef("iot.device.InvalidTimeBucket", "StartTime must be before EndTime")
-	}
-	return h, nil
+	h.to, err = c.Params.Int64("EndTime", 0)
+	return h, err
 }
 
 type eventInfo struct {

@@ -116,38 +116,16 @@ func propertySet(dev iot.DeviceRef, id string, params []byte, qos byte) *downlin
 }
 
 func (a *api) invokeThingsService(ctx context.Context, c *openapi.Call) (any, error) {
-	q, err := qos(c)
-	if err != nil {
-		return nil, err
-	}
-	service := c.Params.String("Identifier")
-	if len(service) > 128 {
-		return nil, openapi.Invalid("Identifier")
-	}
 	refs, err := a.names(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	var params []byte
-	err = a.withModel(ctx, refs[0].ProductKey, func(p *store.Product, m *tsl.Model) error {
-		mode := tsl.Mode(p.ValidateType)
-		s, known := m.Service(service)
-		switch {
-		case !known && (mode != tsl.None || !validService(service)):
-			return iot.Errorf(iot.NotInModel, "the thing model has no service %s", service)
-		case known && s.CallType == tsl.Sync && mode != tsl.None:
-			return iot.Errorf(iot.InvalidParams, "service %s is synchronous; only one device at a time can be asked", service)
-		}
-		params, err = tsl.CheckServiceInput(m, service, []byte(c.Params.String("Args")), mode)
-		return err
-	})
+	s, err := a.serviceCall(ctx, c, refs[0].ProductKey)
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.each(ctx, refs, func(dev iot.DeviceRef, id string) *downlink.Publish {
-		return &downlink.Publish{
-			ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, MessageID: id, Topic: topic.ServiceTopic(dev, service), QoS: q,
-			Payload: alink.AppendRequest(nil, "thing.service."+service, id, params, alink.VersionService),
-		}
-	})
+	if s.waits {
+		return nil, iot.Errorf(iot.InvalidParams, "service %s is synchronous; only one device at a time can be asked", s.identifier)
+	}
+	return nil, a.each(ctx, refs, s.message)
 }

@@ -7,7 +7,6 @@ import (
 
 	"relink/shared/iot"
 	"relink/shared/openapi"
-	"relink/shared/product"
 	"relink/shared/store"
 	"relink/shared/tsl"
 )
@@ -104,15 +103,7 @@ func (a *api) queryDevicePropertyStatus(ctx context.Context, c *openapi.Call) (a
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.products.Get(ctx, d.Ref.ProductKey)
-	if err != nil {
-		return nil, err
-	}
-	m, err := product.Published(p, "")
-	if err != nil {
-		return nil, err
-	}
-	block, err := m.Block(c.Params.String("FunctionBlockId"))
+	_, block, err := a.block(ctx, c, d.Ref.ProductKey)
 	if err != nil {
 		return nil, err
 	}
@@ -156,49 +147,25 @@ type propertyHistory struct {
 }
 
 func (a *api) queryDevicePropertyData(ctx context.Context, c *openapi.Call) (any, error) {
-	asc, err := c.Params.Int("Asc", 0)
-	if err != nil || asc != 0 && asc != 1 {
-		return nil, openapi.Invalid("Asc")
-	}
-	size, err := c.Params.Int("PageSize", 0)
+	h, err := readHistory(c, 0, 50)
 	if err != nil {
 		return nil, err
-	}
-	if size < 1 || size > 50 {
-		return nil, openapi.Refusef(openapi.CodePage, "PageSize is 1 to 50")
-	}
-	from, err := c.Params.Int64("StartTime", 0)
-	if err != nil {
-		return nil, err
-	}
-	to, err := c.Params.Int64("EndTime", 0)
-	if err != nil {
-		return nil, err
-	}
-	if from > to { // equal they are when the last page holds one value, and the caller did as NextTime says
-		return nil, openapi.Refusef("iot.device.InvalidTimeBucket", "StartTime must be before EndTime")
 	}
 	d, err := a.device(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	identifier := c.Params.String("Identifier")
-	err = a.withModel(ctx, d.Ref.ProductKey, func(_ *store.Product, m *tsl.Model) error {
-		if _, ok := m.Property(identifier); !ok {
-			return iot.Errorf(iot.NotInModel, "the thing model has no property %s", identifier)
-		}
-		return nil
-	})
+	if err := a.haveProperties(ctx, d.Ref.ProductKey, identifier); err != nil {
+		return nil, err
+	}
+	values, next, err := a.properties.History(ctx, d.Ref, identifier, h.from, h.to, h.ascending, h.size)
 	if err != nil {
 		return nil, err
 	}
-	values, next, err := a.properties.History(ctx, d.Ref, identifier, from, to, asc == 1, size)
-	if err != nil {
-		return nil, err
-	}
-	h := propertyHistory{NextTime: next, NextValid: next != 0}
-	h.List.PropertyInfo = list(len(values), func(i int) propertyValue {
+	answer := propertyHistory{NextTime: next, NextValid: next != 0}
+	answer.List.PropertyInfo = list(len(values), func(i int) propertyValue {
 		return propertyValue{strconv.FormatInt(values[i].Time, 10), text(values[i].JSON)}
 	})
-	return dataAnswer[propertyHistory]{h}, nil
+	return dataAnswer[propertyHistory]{answer}, nil
 }

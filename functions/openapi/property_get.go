@@ -6,9 +6,7 @@ import (
 
 	"relink/shared/alink"
 	"relink/shared/downlink"
-	"relink/shared/iot"
 	"relink/shared/openapi"
-	"relink/shared/store"
 	"relink/shared/topic"
 	"relink/shared/tsl"
 )
@@ -24,15 +22,7 @@ func (a *api) relinkRequestDeviceProperty(ctx context.Context, c *openapi.Call) 
 	if err != nil {
 		return nil, err
 	}
-	err = a.withModel(ctx, d.Ref.ProductKey, func(_ *store.Product, m *tsl.Model) error {
-		for _, id := range identifiers {
-			if _, ok := m.Property(id); !ok {
-				return iot.Errorf(iot.NotInModel, "the thing model has no property %s", id)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := a.haveProperties(ctx, d.Ref.ProductKey, identifiers...); err != nil {
 		return nil, err
 	}
 	params, err := json.Marshal(identifiers)

@@ -18,40 +18,18 @@ type invoked struct {
 }
 
 func (a *api) invokeThingService(ctx context.Context, c *openapi.Call) (any, error) {
-	q, err := qos(c)
-	if err != nil {
-		return nil, err
-	}
-	service := c.Params.String("Identifier")
-	if len(service) > 128 {
-		return nil, openapi.Invalid("Identifier")
-	}
 	d, err := a.thing(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	var params []byte
-	waits := false
-	err = a.withModel(ctx, d.Ref.ProductKey, func(p *store.Product, m *tsl.Model) error {
-		mode := tsl.Mode(p.ValidateType)
-		s, known := m.Service(service)
-		if !known && (mode != tsl.None || !validService(service)) {
-			return iot.Errorf(iot.NotInModel, "the thing model has no service %s", service)
-		}
-		waits = known && s.CallType == tsl.Sync && mode != tsl.None
-		params, err = tsl.CheckServiceInput(m, service, []byte(c.Params.String("Args")), mode)
-		return err
-	})
+	s, err := a.serviceCall(ctx, c, d.Ref.ProductKey)
 	if err != nil {
 		return nil, err
 	}
 	id := a.ids.request()
 	c.MessageID = id
-	message := &downlink.Publish{
-		ProductKey: d.Ref.ProductKey, DeviceName: d.Ref.DeviceName, MessageID: id, Topic: topic.ServiceTopic(d.Ref, service), QoS: q,
-		Payload: alink.AppendRequest(nil, "thing.service."+service, id, params, alink.VersionService),
-	}
-	if waits {
+	message := s.message(d.Ref, id)
+	if s.waits {
 		a.synchronous(d.Ref, message)
 	}
 	o, err := publish(ctx, a.commander, message)
@@ -59,6 +37,45 @@ func (a *api) invokeThingService(ctx context.Context, c *openapi.Call) (any, err
 		return nil, err
 	}
 	return dataAnswer[invoked]{invoked{id, string(o.Reply)}}, nil
+}
+
+// A serviceCall is what a call says of a service, checked against the thing model.
+type serviceCall struct {
+	identifier string
+	params     []byte
+	waits      bool // the service is synchronous
+	qos        byte
+}
+
+func (a *api) serviceCall(ctx context.Context, c *openapi.Call, pk iot.ProductKey) (*serviceCall, error) {
+	q, err := qos(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &serviceCall{identifier: c.Params.String("Identifier"), qos: q}
+	if len(s.identifier) > 128 {
+		return nil, openapi.Invalid("Identifier")
+	}
+	err = a.withModel(ctx, pk, func(p *store.Product, m *tsl.Model) error {
+		mode := tsl.Mode(p.ValidateType)
+		service, known := m.Service(s.identifier)
+		if !known && (mode != tsl.None || !validService(s.identifier)) {
+			return iot.Errorf(iot.NotInModel, "the thing model has no service %s", s.identifier)
+		}
+		s.waits = known && service.CallType == tsl.Sync && mode != tsl.None
+		var err error
+		s.params, err = tsl.CheckServiceInput(m, s.identifier, []byte(c.Params.String("Args")), mode)
+		return err
+	})
+	return s, err
+}
+
+// message is the request to one device.
+func (s *serviceCall) message(dev iot.DeviceRef, id string) *downlink.Publish {
+	return &downlink.Publish{
+		ProductKey: dev.ProductKey, DeviceName: dev.DeviceName, MessageID: id, Topic: topic.ServiceTopic(dev, s.identifier), QoS: s.qos,
+		Payload: alink.AppendRequest(nil, "thing.service."+s.identifier, id, s.params, alink.VersionService),
+	}
 }
 
 // synchronous makes a service's message an RRPC, whose topic has a message id of its own ("Services", sync). Which of the two

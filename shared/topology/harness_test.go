@@ -138,11 +138,16 @@ func (w *world) link(gateway iot.DeviceRef, subs ...iot.DeviceRef) {
 func (w *world) send(from iot.DeviceRef, topic, payload string) record.Result {
 	w.t.Helper()
 	w.message++
-	return w.again(from, topic, payload)
+	return w.attempt(from, topic, payload, 0)
 }
 
 // again is the last message once more, as if its first answer had been lost.
 func (w *world) again(from iot.DeviceRef, topic, payload string) record.Result {
+	w.t.Helper()
+	return w.attempt(from, topic, payload, 1)
+}
+
+func (w *world) attempt(from iot.DeviceRef, topic, payload string, attempt int32) record.Result {
 	w.t.Helper()
 	if strings.HasPrefix(topic, "combine/") {
 		topic = "/ext/session/" + from.String() + "/" + topic
@@ -154,7 +159,7 @@ func (w *world) again(from iot.DeviceRef, topic, payload string) record.Result {
 		node = "n1"
 	}
 	return w.desk.Serve(w.t.Context(), node, []record.Record{{
-		MessageID: strconv.Itoa(w.message), Device: from, Topic: topic, Payload: []byte(payload), QoS: 1, ReceivedAt: w.at,
+		MessageID: strconv.Itoa(w.message), Device: from, Topic: topic, Payload: []byte(payload), QoS: 1, ReceivedAt: w.at, Attempt: attempt,
 	}})[0]
 }
 

@@ -15,16 +15,7 @@ import (
 // register is thing/sub/register: the gateway learns the secrets of devices that were created in advance.
 func (s *Service) register(ctx context.Context, r *exchange.Request) exchange.Answer {
 	gateway := r.Ref()
-	if is, err := s.isGateway(ctx, gateway); err != nil {
-		return exchange.Answer{Err: err}
-	} else if !is {
-		return exchange.Answer{Err: errNotGateway}
-	}
-	entries, err := readEntries(r.Alink.Params, maxRegistered)
-	if err != nil {
-		return exchange.Answer{Err: err}
-	}
-	k, err := s.lookUp(ctx, refsOf(entries))
+	entries, k, err := s.presented(ctx, r, maxRegistered)
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}

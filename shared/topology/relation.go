@@ -14,16 +14,7 @@ import (
 // add is thing/topo/add: the gateway presents sub-devices, each with its signature. One of another gateway moves.
 func (s *Service) add(ctx context.Context, r *exchange.Request) exchange.Answer {
 	gateway := r.Ref()
-	if is, err := s.isGateway(ctx, gateway); err != nil {
-		return exchange.Answer{Err: err}
-	} else if !is {
-		return exchange.Answer{Err: errNotGateway}
-	}
-	entries, err := readEntries(r.Alink.Params, maxEntries)
-	if err != nil {
-		return exchange.Answer{Err: err}
-	}
-	k, err := s.lookUp(ctx, refsOf(entries))
+	entries, k, err := s.presented(ctx, r, maxEntries)
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}
@@ -37,6 +28,23 @@ func (s *Service) add(ctx context.Context, r *exchange.Request) exchange.Answer 
 		return exchange.Answer{Err: err}
 	}
 	return exchange.Answer{Err: s.dropFrom(ctx, gateway, sessions)}
+}
+
+// presented reads the sub-devices that a gateway names in a request, at most limit, and looks them up. Who asks has to be a gateway.
+func (s *Service) presented(ctx context.Context, r *exchange.Request, limit int) ([]entry, known, error) {
+	is, err := s.isGateway(ctx, r.Ref())
+	if err == nil && !is {
+		err = errNotGateway
+	}
+	if err != nil {
+		return nil, known{}, err
+	}
+	entries, err := readEntries(r.Alink.Params, limit)
+	if err != nil {
+		return nil, known{}, err
+	}
+	k, err := s.lookUp(ctx, refsOf(entries))
+	return entries, k, err
 }
 
 // mayAdd tells why an entry of topo/add is refused; nil if it is not.
@@ -204,7 +212,7 @@ func (s *Service) detach(ctx context.Context, r *exchange.Request, subs []iot.De
 	for _, x := range sessions {
 		switch {
 		case x == nil || x.Gateway != r.Ref():
-		case x.Node == r.Node || x.Node == "" && x.OfflineAt == r.Record.ReceivedAt: // or it was this message that ended it
+		case x.Node == r.Node || ended(r, x):
 			here = append(here, x)
 		case x.Node != "":
 			elsewhere = append(elsewhere, x)

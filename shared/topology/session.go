@@ -279,7 +279,7 @@ func (s *Service) logOut(ctx context.Context, r *exchange.Request, entries []ent
 		case x == nil || x.Gateway != r.Ref():
 			refused.add(refs[i], errNoSession)
 		case x.Node == r.Node:
-		case x.Node == "" && x.OfflineAt == r.Record.ReceivedAt: // this very message has ended it; its first answer was lost
+		case ended(r, x): // its first answer was lost
 		default:
 			refused.add(refs[i], errNoSession)
 		}
@@ -290,6 +290,12 @@ func (s *Service) logOut(ctx context.Context, r *exchange.Request, entries []ent
 	a := s.endHere(ctx, r, sessions)
 	a.Data = appendRefs(nil, refs, false)
 	return a
+}
+
+// ended reports whether this very message, which is tried again, has ended a session. The time alone does not tell: the connector too ends
+// what a gateway logged out, a moment later.
+func ended(r *exchange.Request, x *store.Session) bool {
+	return (r.Record.Attempt > 0 || r.Record.Dup) && x.Node == "" && x.OfflineAt == r.Record.ReceivedAt
 }
 
 func encode(out *device.SubSessions) []byte {

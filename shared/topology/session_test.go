@@ -160,6 +160,9 @@ func TestLogout(t *testing.T) {
 		}
 		r = w.again(gw, "combine/batch_logout", request(names(sub01, sub02))) // its first answer was lost
 	}
+	if r := w.send(gw, "combine/batch_logout", request(names(sub01, sub02))); r.Code != 520 {
+		t.Errorf("another logout in the same millisecond: %+v", r)
+	}
 	for _, ref := range []iot.DeviceRef{sub01, sub02} {
 		if x := w.session(ref); x.Node != "" || x.OfflineAt != w.at {
 			t.Errorf("session %+v", x)
