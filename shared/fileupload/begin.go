@@ -64,8 +64,8 @@ func announced(params []byte) (announcement, error) {
 		return a, errTooLarge
 	case a.size < -1 || a.size == 0:
 		return a, malformed("fileSize is neither a number above 0 nor -1")
-	case len(a.uid) > 64:
-		return a, malformed("initUid has more than 64 bytes")
+	case len(a.uid) > maxUID:
+		return a, malformed("initUid has more than 16 bytes")
 	case a.strategy != "overwrite" && a.strategy != "append" && a.strategy != "reject":
 		return a, malformed("conflictStrategy is none of overwrite, append and reject")
 	case (a.ficMode != "" || a.ficValue != "") && a.ficMode != "crc64":
@@ -140,7 +140,12 @@ func (s *Service) open(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 			return u, 0, errFinished
 		}
 	}
-	if err := s.room(ctx, ref, a, id); err != nil {
+	if u != nil { // expired, failed or cancelled: it begins again, under another object
+		if err := s.discard(ctx, u); err != nil {
+			return nil, 0, err
+		}
+	}
+	if err := s.room(ctx, ref, a); err != nil {
 		return nil, 0, err
 	}
 	now := s.now()
@@ -148,11 +153,6 @@ func (s *Service) open(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 		Ref: ref, ID: id, Name: a.name, FileSize: a.size, Strategy: a.strategy, FICMode: a.ficMode, FICValue: a.ficValue,
 		BeganAt: now.UnixMilli(), ExpiresAt: now.Add(expiresAfter).UnixMilli(),
 		Object: "files/" + string(ref.ProductKey) + "/" + string(ref.DeviceName) + "/" + id + "." + strconv.FormatInt(now.UnixMilli(), 36),
-	}
-	if u != nil { // expired, failed or cancelled: it begins again, under another object
-		if err := s.discard(ctx, u); err != nil {
-			return nil, 0, err
-		}
 	}
 	if a.strategy == "append" {
 		f, err := s.rows.Get(ctx, ref, a.name)
@@ -165,6 +165,9 @@ func (s *Service) open(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 		if a.size >= 0 && a.size <= begun.Base {
 			return nil, 0, malformed(fmt.Sprintf("fileSize %d is that of the whole file, of which %d bytes are there", a.size, begun.Base))
 		}
+	}
+	if err := s.account(ctx, ref, begun); err != nil { // first, so that none is begun that does not count
+		return nil, 0, err
 	}
 	if err := s.rows.PutUpload(ctx, begun); err != nil {
 		return nil, 0, retried(err)
@@ -188,8 +191,8 @@ func (s *Service) length(ctx context.Context, u *store.Upload) (int64, error) {
 	return info.Size, err
 }
 
-// room checks the limits and makes room among the device's unfinished uploads.
-func (s *Service) room(ctx context.Context, ref iot.DeviceRef, a *announcement, id string) error {
+// room checks the limits and makes room among the device's uploads: what has expired goes first, so that it does not count.
+func (s *Service) room(ctx context.Context, ref iot.DeviceRef, a *announcement) error {
 	list, err := s.rows.List(ctx, ref)
 	if err != nil {
 		return err
@@ -198,6 +201,21 @@ func (s *Service) room(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 	if exists && a.strategy == "reject" {
 		return errExists
 	}
+	uploads, err := s.rows.ListUploads(ctx, ref)
+	if err != nil {
+		return err
+	}
+	var unfinished []*store.Upload
+	for _, u := range uploads {
+		switch {
+		case s.now().UnixMilli() >= u.ExpiresAt:
+			if err := s.discard(ctx, u); err != nil {
+				return err
+			}
+		case u.State == "":
+			unfinished = append(unfinished, u)
+		}
+	}
 	used, err := s.used(ctx)
 	if err != nil {
 		return err
@@ -205,23 +223,10 @@ func (s *Service) room(ctx context.Context, ref iot.DeviceRef, a *announcement, 
 	if !exists && len(list) >= MaxFiles || used+max(a.size, 1) > s.quota {
 		return errFull
 	}
-	uploads, err := s.rows.ListUploads(ctx, ref)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(uploads, func(x, y *store.Upload) int { return int(y.BeganAt - x.BeganAt) }) // newest first
-	unfinished := 1                                                                              // this one
-	for _, u := range uploads {
-		if u.ID == id {
-			continue
-		}
-		if u.State == "" {
-			unfinished++
-		}
-		if s.now().UnixMilli() >= u.ExpiresAt || u.State == "" && unfinished > maxUnfinished {
-			if err := s.discard(ctx, u); err != nil {
-				return err
-			}
+	slices.SortFunc(unfinished, func(x, y *store.Upload) int { return int(y.BeganAt - x.BeganAt) }) // newest first
+	for _, u := range unfinished[min(maxUnfinished-1, len(unfinished)):] {
+		if err := s.discard(ctx, u); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -242,12 +247,16 @@ func (s *Service) discard(ctx context.Context, u *store.Upload) error {
 			return err
 		}
 	}
-	if made && u.State != stateDone { // finish broke off behind the file's row
-		if err := s.account(ctx, u.Ref); err != nil {
-			return err
-		}
+	if err := s.rows.DeleteUpload(ctx, u.Ref, u.ID); err != nil {
+		return err
 	}
-	return s.rows.DeleteUpload(ctx, u.Ref, u.ID)
+	if u.State != "" {
+		return nil // it did not count
+	}
+	s.mu.Lock()
+	s.inited = false // there is more room than was read
+	s.mu.Unlock()
+	return s.account(ctx, u.Ref)
 }
 
 // made reports whether an upload's data is that of the file under its name, which the state does not say if finish broke off.

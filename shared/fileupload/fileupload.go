@@ -26,11 +26,13 @@ const (
 	MaxBlock      = 128 << 10
 	MinBlock      = 256 // but for the last one
 	MaxFiles      = 1000
-	DefaultQuota  = 1 << 30 // bytes of the files of all devices together
+	DefaultQuota  = 1 << 30 // bytes of the files and unfinished uploads of all devices together
 	expiresAfter  = 24 * time.Hour
 	maxUnfinished = 8 // uploads of one device at the same time
 	usageFor      = time.Minute
-	maxID         = 63 // of an upload; Link SDK C has room for no more
+	step          = 1 << 20 // bytes of an upload of unknown size after which the device's usage is noted again
+	maxUID        = 16      // bytes of initUid
+	maxID         = 63      // of an upload; Link SDK C has room for no more
 )
 
 // States of an upload. The empty one is under way.
@@ -73,7 +75,7 @@ type Service struct {
 	inited bool
 }
 
-// New makes a service. quota bounds the bytes of all devices' files together, DefaultQuota if 0. now is the clock.
+// New makes a service. quota bounds the bytes of all devices' files and unfinished uploads together, DefaultQuota if 0. now is the clock.
 func New(rows store.Files, files objects.Bucket, quota int64, now func() time.Time) *Service {
 	if quota <= 0 {
 		quota = DefaultQuota
@@ -108,17 +110,41 @@ func (s *Service) used(ctx context.Context) (int64, error) {
 	return usage, nil
 }
 
-// account notes what the files of a device have together, for the limit.
-func (s *Service) account(ctx context.Context, ref iot.DeviceRef) error {
+// account notes what a device takes up, for the limit: its files, its unfinished uploads as if they were whole, and those in more, which
+// are about to be begun.
+func (s *Service) account(ctx context.Context, ref iot.DeviceRef, more ...*store.Upload) error {
 	list, err := s.rows.List(ctx, ref)
 	if err != nil {
 		return err
 	}
-	total := int64(0)
+	uploads, err := s.rows.ListUploads(ctx, ref)
+	if err != nil {
+		return err
+	}
+	total, made := int64(0), make(map[string]bool)
 	for _, f := range list {
-		total += f.Size
+		total, made[f.Object] = total+f.Size, true
+	}
+	for _, u := range append(uploads, more...) {
+		if u.State != "" || made[u.Object] { // ended, or a file whose upload is about to end
+			continue
+		}
+		size := u.FileSize
+		if size < 0 {
+			if size, err = s.arrived(ctx, u); err != nil {
+				return err
+			}
+		}
+		total += size
 	}
 	return s.rows.SetUsage(ctx, ref, total)
+}
+
+// arrived is what an upload of unknown size takes up: what is there and the rest of the step that is under way, since it is not asked
+// for every block.
+func (s *Service) arrived(ctx context.Context, u *store.Upload) (int64, error) {
+	n, err := s.length(ctx, u)
+	return min((max(n, u.Base)/step+1)*step, MaxFile), err
 }
 
 // Delete removes a file of a device: its data first, so that nothing is left over if it breaks off.

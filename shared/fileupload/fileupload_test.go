@@ -188,7 +188,7 @@ func TestRefusals(t *testing.T) {
 	f := setUp(t, 20<<20)
 	for params, code := range map[string]int32{
 		`{"fileName":""}`: 460, `{"fileName":"_a"}`: 460, `{"fileName":"a/b"}`: 460, `{"fileName":"` + strings.Repeat("a", 101) + `"}`: 460,
-		`{"fileName":"a","fileSize":0}`: 460, `{"fileName":"a","fileSize":-2}`: 460, `{"fileName":"a","fileSize":"x"}`: 460, `{"fileName":"a","conflictStrategy":"other"}`: 460,
+		`{"fileName":"a","fileSize":0}`: 460, `{"fileName":"a","initUid":"12345678901234567"}`: 460, `{"fileName":"a","fileSize":-2}`: 460, `{"fileName":"a","fileSize":"x"}`: 460, `{"fileName":"a","conflictStrategy":"other"}`: 460,
 		`{"fileName":"a","ficMode":"md5","ficValue":"c8f7732ffc0b8fc8"}`: 460, `{"fileName":"a","ficMode":"crc64","ficValue":"zzf7732ffc0b8fc8"}`: 460, `{"fileName":"a","fileSize":20000000}`: 78117, `[]`: 460,
 	} {
 		if got, reply := f.ask("init", `{"id":"1","params":`+params+`}`); got != code || !strings.Contains(reply, `"data":{"fileName":"`) {
@@ -346,6 +346,11 @@ func TestLimits(t *testing.T) {
 			t.Errorf("send: %s", reply)
 		}
 	}
+	for _, id := range ids[3:] {
+		if code, reply := f.ask("cancel", `{"id":"1","params":{"uploadId":"`+id+`"}}`); code != 200 {
+			t.Errorf("cancel: %s", reply)
+		}
+	}
 	f.now = f.now.Add(2 * time.Minute)
 	if code, _ := f.ask("init", `{"id":"1","params":{"fileName":"more","fileSize":1000}}`); code != 78127 {
 		t.Errorf("over the quota: %d", code)
@@ -390,7 +395,7 @@ func TestFileOutlivesBrokenFinish(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"cancel", "expiry"} {
 		f := setUp(t, 0)
-		data := bytes.Repeat([]byte("x"), 300)
+		data, want := bytes.Repeat([]byte("x"), 300), int64(300)
 		id := f.begin(`{"fileName":"a.log","fileSize":300}`)
 		f.store.Fault = func(op string, _ iot.DeviceRef) error {
 			if op == "files.set_usage" {
@@ -407,11 +412,12 @@ func TestFileOutlivesBrokenFinish(t *testing.T) {
 		} else {
 			f.now = f.now.Add(25 * time.Hour)
 			f.begin(`{"fileName":"b.log","fileSize":300}`)
+			want += 300 // it is under way
 		}
 		if got := f.file("a.log"); got != string(data) {
 			t.Errorf("%s: the file is %.20q", how, got)
 		}
-		if used, err := f.store.Files().TotalUsage(t.Context()); err != nil || used != 300 {
+		if used, err := f.store.Files().TotalUsage(t.Context()); err != nil || used != want {
 			t.Errorf("%s: %d bytes are used, %v", how, used, err)
 		}
 	}
@@ -440,4 +446,42 @@ func TestForget(t *testing.T) {
 	if used, err := f.store.Files().TotalUsage(t.Context()); err != nil || used != 0 || f.file("a.log") != "<none>" {
 		t.Errorf("%d bytes are used, %v", used, err)
 	}
+}
+
+// What is under way counts towards the quota from its init on, and no longer when it has ended in whatever way.
+func TestUnfinishedUploadsCount(t *testing.T) {
+	t.Parallel()
+	f, ctx := setUp(t, 8<<20), t.Context()
+	wants := func(what string, want int64) {
+		t.Helper()
+		if got, err := f.store.Files().TotalUsage(ctx); err != nil || got != want {
+			t.Errorf("%s: %d bytes are used, want %d, %v", what, got, want, err)
+		}
+	}
+	block := bytes.Repeat([]byte("x"), 300)
+	whole := f.begin(`{"fileName":"whole","fileSize":300}`)
+	broken := f.begin(`{"fileName":"broken","fileSize":300,"ficMode":"crc64","ficValue":"0000000000000001"}`)
+	left := f.begin(`{"fileName":"left","fileSize":5000000}`)
+	wants("begun", 5_000_600)
+	f.begin(`{"fileName":"left","fileSize":5000000}`)
+	f.now = f.now.Add(2 * time.Minute)
+	if code, _ := f.ask("init", `{"id":"1","params":{"fileName":"more","fileSize":4000000}}`); code != 78127 {
+		t.Errorf("over the quota with what is under way: %d", code)
+	}
+	f.ask("send", frame(whole, 0, block, true))
+	if code, reply := f.ask("send", frame(broken, 0, block, true)); code != 78125 {
+		t.Errorf("broken: %s", reply)
+	}
+	f.ask("cancel", `{"id":"1","params":{"uploadId":"`+left+`"}}`)
+	wants("but for one upload all have ended", 5_000_300)
+	f.now = f.now.Add(24 * time.Hour)
+	stream := f.begin(`{"fileName":"stream","fileSize":-1}`)
+	wants("an upload of unknown size", 300+(1<<20))
+	large := make([]byte, 128<<10)
+	for i := range 9 {
+		if code, reply := f.ask("send", frame(stream, int64(i*len(large)), large, false)); code != 200 {
+			t.Fatal(reply)
+		}
+	}
+	wants("more of it", 300+(2<<20))
 }

@@ -79,6 +79,9 @@ func (s *Service) block(ctx context.Context, ref iot.DeviceRef, f *Frame) (tail 
 		return "", errFinished
 	}
 	done, err := s.store(ctx, u, f)
+	if err == nil && u.FileSize < 0 && f.Offset/step != end/step {
+		err = s.account(ctx, ref)
+	}
 	if err != nil || !last {
 		return "", err
 	}
@@ -145,6 +148,9 @@ func (s *Service) finish(ctx context.Context, u *store.Upload, whole objects.App
 				return "", retried(err)
 			}
 			if err := s.files.Delete(ctx, u.Object); err != nil {
+				return "", err
+			}
+			if err := s.account(ctx, u.Ref); err != nil {
 				return "", err
 			}
 			return completion(u)[len(`,"complete":true`):], errDamaged
@@ -249,5 +255,8 @@ func (s *Service) abandon(ctx context.Context, ref iot.DeviceRef, id string) err
 			return retried(err)
 		}
 	}
-	return s.files.Delete(ctx, u.Object)
+	if err := s.files.Delete(ctx, u.Object); err != nil {
+		return err
+	}
+	return s.account(ctx, ref)
 }

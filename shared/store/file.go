@@ -52,7 +52,7 @@ type Files interface {
 	DeleteUpload(ctx context.Context, ref iot.DeviceRef, id string) error
 	ListUploads(ctx context.Context, ref iot.DeviceRef) ([]*Upload, error)
 
-	// SetUsage notes how many bytes a device's files have together; TotalUsage adds up what all devices have.
+	// SetUsage notes how many bytes a device's files and unfinished uploads have together; TotalUsage adds up what all devices have.
 	SetUsage(ctx context.Context, ref iot.DeviceRef, bytes int64) error
 	TotalUsage(ctx context.Context) (int64, error)
 }
