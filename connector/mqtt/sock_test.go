@@ -78,15 +78,21 @@ func TestSockIsBounded(t *testing.T) {
 	t.Parallel()
 	s, _, _, failed := socks(t, time.Hour)
 	stuff(t, s)
-	chunk, left := make([]byte, 1024), 0
-	for range 1 << 10 {
-		if _, err := s.Write(chunk); err != nil {
+	chunk, refused := make([]byte, 1024), false
+	for range 1 << 10 { // of which the kernel may still take some
+		_, err := s.Write(chunk)
+		s.mu.Lock()
+		left := len(s.rest)
+		s.mu.Unlock()
+		if left > openingRest {
+			t.Fatalf("%d bytes wait for a peer that does not read", left)
+		}
+		if refused = err != nil; refused {
 			break
 		}
-		left += len(chunk)
 	}
-	if left > openingRest {
-		t.Fatalf("%d bytes wait for a peer that does not read", left)
+	if !refused {
+		t.Fatal("a megabyte was taken for a peer that does not read")
 	}
 	select {
 	case <-failed:
