@@ -40,6 +40,7 @@ type settings struct {
 	DownloadsPerSource int           `env:"RELINK_MAX_DOWNLOADS_PER_SOURCE,default=50"`     // of these, from one address
 	MaxOpening         int           `env:"RELINK_MAX_OPENING,default=10000"`               // connections without a login; beyond, the oldest is closed
 	MaxPerSource       int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"`     // of these, from one address
+	MaxTokenDevices    int           `env:"RELINK_MAX_TOKEN_DEVICES,default=100000"`        // of HTTP and CoAP whose grants are kept in memory
 	FailureBurst       int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`         // failed logins in a row from one address
 	FailureRate        int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`          // failed logins forgiven per minute
 	ConnectBurst       int           `env:"RELINK_CONNECTS_PER_DEVICE,default=60"`          // granted logins of one device in a row; 0: no limit

@@ -24,7 +24,9 @@ import (
 	"relink/connector/openapi"
 	"relink/connector/ops"
 	"relink/connector/session"
+	devicetoken "relink/connector/token"
 	"relink/connector/uplink"
+	"relink/shared/device"
 	internal "relink/shared/downlink"
 	urls "relink/shared/download"
 	"relink/shared/fc"
@@ -32,6 +34,7 @@ import (
 	"relink/shared/logs"
 	"relink/shared/objects"
 	"relink/shared/store"
+	"relink/shared/token"
 )
 
 // What stopping may take, all together less than three seconds.
@@ -40,6 +43,7 @@ const (
 	settleFor    = 600 * time.Millisecond  // of which answers may take
 	stopDispatch = 600 * time.Millisecond
 	stopHTTP     = 100 * time.Millisecond // its connections are closed by then
+	stopTokens   = 100 * time.Millisecond // what devices were heard of lately
 	stopLease    = 400 * time.Millisecond
 	stopLogs     = 300 * time.Millisecond
 )
@@ -55,6 +59,7 @@ type connector struct {
 	devicelog  *devicelog.Writer
 	mqtt       *mqtt.Server
 	http       *devicehttp.Server
+	tokens     *devicetoken.Keeper
 	peers      *downlink.Peers
 	health     *ops.Health
 	internal   *http.Server
@@ -142,6 +147,16 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	}
 	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log, meter.Takeover)
 	connects := limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil)
+	sealer, err := token.New(s.InternalKey, nil)
+	if err != nil {
+		return nil, err
+	}
+	rates := limits.Rates{UpQoS0: s.UpQoS0, UpQoS1: s.UpQoS1, Down: s.DownRate, Bytes: s.UpBytes}
+	c.tokens = devicetoken.New(devicetoken.Options{
+		Dispatcher: c.dispatcher, Journal: events, Sealer: sealer, NextID: ids.Next, Node: s.NodeID, Logger: log, Budget: budget, Connects: connects,
+		Rates: rates, Refused: meter.Refused, LoginTimeout: s.LoginTimeout, MaxDevices: s.MaxTokenDevices,
+		Share: func(g *device.Grant) *device.Classes { return c.mqtt.ShareClasses(g) },
+	})
 	c.http = devicehttp.New(devicehttp.Options{
 		Dispatcher: c.dispatcher, Journal: events, Budget: budget, Connects: connects, NextID: ids.Next, Refused: meter.Refused, Logger: log, LoginTimeout: s.LoginTimeout,
 		Advertise: s.Advertise,
@@ -153,7 +168,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: connects, Node: s.NodeID, Superseded: c.peers.Superseded,
 		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,
-		SettleTimeout: settleFor, Rates: limits.Rates{UpQoS0: s.UpQoS0, UpQoS1: s.UpQoS1, Down: s.DownRate, Bytes: s.UpBytes},
+		SettleTimeout: settleFor, Rates: rates,
 	})
 	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len, Ready: c.presence.Held}
 	c.internal = c.internalServer(reg, events, meter)
@@ -268,6 +283,7 @@ func (c *connector) stop() error {
 	}
 	step("devices", stopDevices, c.mqtt.Shutdown)
 	step("device HTTP", stopHTTP, c.http.Shutdown)
+	step("tokens", stopTokens, c.tokens.Close)
 	c.endLease()
 	step("lease", stopLease, func(ctx context.Context) error { return c.presence.Lease(ctx, time.Now().Add(-time.Second), 0) })
 	step("dispatch", stopDispatch, c.dispatcher.Close)

@@ -68,3 +68,6 @@ func (s *shared) set(revision int64, list []device.TopicClass) {
 func (s *Server) ChangeClasses(pk iot.ProductKey, revision int64, list []device.TopicClass) {
 	s.classes.change(pk, revision, list)
 }
+
+// ShareClasses gives the topic classes that the sessions of a grant's product have here, for sessions that are not MQTT's.
+func (s *Server) ShareClasses(g *device.Grant) *device.Classes { return s.classes.share(g) }

@@ -9,7 +9,7 @@ import (
 // rates count the messages of one device against its limits.
 type rates struct {
 	limits limits.Rates
-	up     [2]limits.Bucket // by QoS; of the goroutine that reads the connection
+	up     [2]limits.Bucket // by QoS; of the goroutine that reads the connection, or the session's lock (MaySendTogether)
 	down   limits.Bucket    // the session's lock
 }
 
@@ -26,6 +26,13 @@ func (s *Session) MaySend(qos byte, now int64) bool {
 		return s.rates.up[0].Take(now, s.rates.limits.UpQoS0)
 	}
 	return s.rates.up[1].Take(now, s.rates.limits.UpQoS1)
+}
+
+// MaySendTogether is MaySend for a device whose messages come over several connections, or over none.
+func (s *Session) MaySendTogether(qos byte, now int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MaySend(qos, now)
 }
 
 // mayReceive counts a message to the device, and answers whether it is within its limit.

@@ -19,6 +19,7 @@ import (
 // handler decides batches of logins.
 type handler struct {
 	access *access.Service
+	tokens *access.Tokens
 	log    *slog.Logger
 }
 
@@ -33,6 +34,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	var logins lot[device.Login]
 	var registrations lot[device.Registration]
 	var preAuths lot[device.PreAuth]
+	var t tokenLots
 	var ids []string
 	for i := range batch.Records {
 		rec := &batch.Records[i]
@@ -49,6 +51,8 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			}
 		case device.TopicPreAuth:
 			err = preAuths.read(i, rec.Payload)
+		case device.TopicTokenLogin, device.TopicResume, device.TopicPSK:
+			err = t.read(i, rec)
 		default:
 			err = fmt.Errorf("record %q is not for this function", rec.Topic)
 		}
@@ -68,6 +72,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		i := preAuths.places[j]
 		results[i] = h.issued(ctx, &batch.Records[i], issue, issue.PreAuthenticated, issue.PreAuthenticated != nil)
 	}
+	h.answerTokens(ctx, &batch, &t, results)
 	return record.AppendResults(nil, results), nil
 }
 
@@ -155,7 +160,8 @@ func codeOf(cause refusal.Cause) int32 {
 	switch cause {
 	case refusal.ProductNotFound, refusal.DeviceNotFound, refusal.SignMismatch, refusal.SignLength, refusal.RegistrationSignMismatch,
 		refusal.TokenMismatch, refusal.PreAuthTokenMismatch, refusal.PreAuthTokenExpired, refusal.CertificateMissing,
-		refusal.CertificateMalformed, refusal.CertificateUntrusted, refusal.CertificateExpired, refusal.CertificateRevoked, refusal.CertificateUnbound:
+		refusal.CertificateMalformed, refusal.CertificateUntrusted, refusal.CertificateExpired, refusal.CertificateRevoked, refusal.CertificateUnbound,
+		refusal.TokenRevoked, refusal.TimestampOutOfWindow:
 		return 401
 	case refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.AlreadyActivated,
 		refusal.TooManyPhysicalDevices, refusal.CertificateOtherDevice:

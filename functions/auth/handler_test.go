@@ -6,20 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"relink/functions/internal/eventtest"
 	"relink/shared/access"
+	"relink/shared/config"
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/store"
 	"relink/shared/store/memory"
+	"relink/shared/token"
 )
 
 func clock() time.Time { return time.UnixMilli(1_700_000_000_000) }
+
+// chacha8 is chance that is the same each time, so that the results of event files are.
+func chacha8(t testing.TB) *rand.ChaCha8 {
+	t.Helper()
+	return rand.NewChaCha8([32]byte{1})
+}
 
 // newTestHandler has the devices that the protocol's test vectors name.
 func newTestHandler(t testing.TB, logTo *bytes.Buffer) (*handler, *memory.Store) {
@@ -35,7 +44,14 @@ func newTestHandler(t testing.TB, logTo *bytes.Buffer) (*handler, *memory.Store)
 			t.Fatal(err)
 		}
 	}
-	return &handler{access: access.New(s, 0, clock), log: slog.New(slog.NewTextHandler(logTo, nil))}, s
+	chance := chacha8(t)
+	sealer, err := token.New(config.Key{1}, chance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := access.New(s, 0, clock)
+	tokens := access.NewTokens(service, access.TokenOptions{Sealer: sealer, Random: chance})
+	return &handler{access: service, tokens: tokens, log: slog.New(slog.NewTextHandler(logTo, nil))}, s
 }
 
 func TestEvents(t *testing.T) {

@@ -71,6 +71,8 @@ type attempt struct {
 	unnamed bool               // the user name does not say who it is
 	bound   *store.Certificate // that proved it
 	serial  int64              // of the secret that proved it; 0 if none did
+	secret  iot.Secret         // that secret
+	params  map[string]string  // of a login for a token; nil for MQTT
 }
 
 func (a *attempt) decided() bool { return *a.answer != Decision{} }
@@ -159,7 +161,7 @@ func (a *attempt) verify(now int64) {
 	case a.device.Disabled:
 		a.refuse(refusal.DeviceDisabled, "")
 	case which >= 0:
-		a.serial = serials[which]
+		a.serial, a.secret = serials[which], secrets[which]
 	}
 }
 

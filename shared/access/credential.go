@@ -86,6 +86,11 @@ func checkDeviceToken(tokens []store.Token, clientID, token string) bool {
 
 // mistake says what a device has done that signed wrongly.
 func (a *attempt) mistake(secrets []iot.Secret) string {
+	if a.params != nil {
+		return sign.MistakeToken(sign.PresentedToken{
+			Params: a.params, Method: a.claim.method, Sign: a.login.Password, Secrets: secrets, ProductSecret: a.product.Secret,
+		})
+	}
 	return sign.Mistake(sign.Presented{
 		Whole: a.login.ClientID, ID: a.claim.id, Ref: a.claim.ref, Method: a.claim.method, Password: a.login.Password,
 		Secrets: secrets, ProductSecret: a.product.Secret,

@@ -31,17 +31,18 @@ type keyedAs struct {
 // Mistake tells what a device that signed wrongly has done, if it is one of the usual mistakes: the first part of the signed string
 // that differs from what the platform signs, or the key that was used. It is empty if none of them gives this password. It tries at
 // most some hundred HMACs, so it is for logins that are refused, and for these alone.
-func Mistake(p Presented) string {
-	method, err := Resolve(p.Method, p.Password)
+func Mistake(p Presented) string { return mistake(p.Method, p.Password, p.keys(), p.contents()) }
+
+func mistake(announced Method, password string, keys []keyedAs, contents []signedAs) string {
+	method, err := Resolve(announced, password)
 	if err != nil {
 		return ""
 	}
-	got, err := hex.DecodeString(p.Password)
+	got, err := hex.DecodeString(password)
 	if err != nil {
 		return ""
 	}
-	contents := p.contents()
-	for _, k := range p.keys() {
+	for _, k := range keys {
 		for _, c := range contents {
 			if hmac.Equal(got, sum(method, k.key, c.content)) {
 				return joined(c.how, k.how)
