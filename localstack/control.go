@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relink/localstack/fc"
+	"relink/localstack/mns"
 	"relink/localstack/oss"
 	"relink/localstack/serverless"
 	"relink/localstack/sls"
@@ -29,6 +30,7 @@ type faultSet struct {
 	Tablestore []tableFault   `json:"tablestore,omitempty"`
 	SLS        *requestFaults `json:"sls,omitempty"`
 	OSS        *requestFaults `json:"oss,omitempty"`
+	MNS        *queueFaults   `json:"mns,omitempty"`
 }
 
 type fcFaults struct {
@@ -55,6 +57,11 @@ type requestFaults struct {
 	Fail  float64  `json:"fail,omitempty"`
 	Lose  float64  `json:"lose,omitempty"`
 	Delay duration `json:"delay,omitempty"`
+}
+
+type queueFaults struct {
+	Throttle float64 `json:"throttle,omitempty"`
+	requestFaults
 }
 
 // A duration is written like "50ms" in JSON.
@@ -109,7 +116,7 @@ func (s *stack) control() http.Handler {
 		answer(w, map[string]bool{"killed": s.fc.KillInstance(r.FormValue("function"))})
 	})
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, map[string]any{"fc": s.fc.Stats(), "tablestore": s.tablestore.Stats(), "sls": s.sls.Stats(), "oss": s.oss.Stats()})
+		answer(w, map[string]any{"fc": s.fc.Stats(), "tablestore": s.tablestore.Stats(), "sls": s.sls.Stats(), "oss": s.oss.Stats(), "mns": s.mns.Stats()})
 	})
 	return local(mux)
 }
@@ -176,7 +183,14 @@ func (s *stack) applyFaults(f faultSet) error {
 	if f.OSS != nil {
 		objects = *f.OSS
 	}
+	var queues queueFaults
+	if f.MNS != nil {
+		queues = *f.MNS
+	}
 	if err := fraction("sls and oss", logs.Fail, logs.Lose, objects.Fail, objects.Lose); err != nil {
+		return err
+	}
+	if err := fraction("mns", queues.Throttle, queues.Fail, queues.Lose, queues.Throttle+queues.Fail); err != nil {
 		return err
 	}
 	if err := s.tablestore.SetFaults(tables); err != nil {
@@ -185,6 +199,7 @@ func (s *stack) applyFaults(f faultSet) error {
 	s.fc.SetFaults(functions)
 	s.sls.SetFaults(sls.Faults{Fail: logs.Fail, Lose: logs.Lose, Delay: time.Duration(logs.Delay)})
 	s.oss.SetFaults(oss.Faults{Fail: objects.Fail, Lose: objects.Lose, Delay: time.Duration(objects.Delay)})
+	s.mns.SetFaults(mns.Faults{Throttle: queues.Throttle, Fail: queues.Fail, Lose: queues.Lose, Delay: time.Duration(queues.Delay)})
 	return nil
 }
 

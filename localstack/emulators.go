@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"relink/localstack/fc"
+	"relink/localstack/mns"
 	"relink/localstack/oss"
 	"relink/localstack/sls"
 	"relink/localstack/tablestore"
@@ -48,6 +50,18 @@ func (s *stack) startEmulators(group *errgroup.Group) error {
 		return fmt.Errorf("log service: %w", err)
 	}
 	closed("log service", s.sls.Close)
+	certificateURL := "" // subscribers on other machines find it where they subscribed
+	if ip := net.ParseIP(s.conf.host); ip == nil || ip.IsLoopback() {
+		certificateURL = "http://" + s.addresses.dial(portMNS)
+	}
+	s.mns, err = mns.Open(mns.Options{
+		Dir: filepath.Join(s.data, "mns"), AccessKeyID: s.keys.AccessKeyID, AccessKeySecret: s.keys.AccessKeySecret, AccountID: accountID,
+		URL: certificateURL, Logger: logger("mns"),
+	})
+	if err != nil {
+		return fmt.Errorf("mns: %w", err)
+	}
+	closed("mns", s.mns.Close)
 	s.fc, err = fc.New(fc.Options{
 		Functions: s.functions, AccountID: accountID, AccessKeyID: s.keys.AccessKeyID, AccessKeySecret: s.keys.AccessKeySecret,
 		Dir: filepath.Join(s.data, "fc"), Logger: logger("fc"), Logs: logSink{s.sls}, Limits: fc.Limits{StopGrace: functionGrace},
@@ -64,7 +78,7 @@ func (s *stack) startEmulators(group *errgroup.Group) error {
 		port    port
 		handler http.Handler
 	}{
-		{portTablestore, s.tablestore}, {portOSS, s.oss}, {portSLS, s.sls}, {portFC, s.fc}, {portControl, s.control()},
+		{portTablestore, s.tablestore}, {portOSS, s.oss}, {portSLS, s.sls}, {portMNS, s.mns}, {portFC, s.fc}, {portControl, s.control()},
 	} {
 		if err := s.serve(group, x.port, x.handler); err != nil {
 			return err

@@ -122,7 +122,7 @@ func clientEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_DOWNLOAD_URL=http://" + a.dial(portDownload),
 		"SLS_ENDPOINT=" + slsEndpoint,
 		"SLS_DIAL=" + a.dial(portSLS),
-		"MNS_ENDPOINT=",
+		"MNS_ENDPOINT=" + mnsEndpoint(a),
 		"FC_ENDPOINT=http://" + a.dial(portFC),
 		"LOCALSTACK_CONTROL=http://" + a.dial(portControl),
 	}
@@ -130,6 +130,17 @@ func clientEnv(a addresses, k keys, c certificates) []string {
 
 // slsEndpoint is a name that need not resolve: the SDK puts the project before it and dials SLS_DIAL.
 const slsEndpoint = "http://log.relink.internal"
+
+// mnsEndpoint has exactly four dots, which the SDK insists on: those of the host, and as many in the place of the account, which the
+// service has in the host's name.
+func mnsEndpoint(a addresses) string {
+	host := a.dial(portMNS)
+	account := accountID + ".mns.relink.local.internal"
+	if strings.Count(host, ".") == 3 {
+		account = accountID + ".local"
+	}
+	return "http://" + host + "/" + account
+}
 
 // deployEnv is what s.yaml asks the environment for at deploy time, and what the connector reads.
 func deployEnv(a addresses, k keys) map[string]string {
@@ -144,6 +155,7 @@ func deployEnv(a addresses, k keys) map[string]string {
 		"SLS_ENDPOINT":           slsEndpoint,
 		"SLS_DIAL":               a.dial(portSLS),
 		"SLS_PROJECT":            "relink",
+		"MNS_ENDPOINT":           mnsEndpoint(a),
 		"RELINK_FC_ENDPOINT":     "http://" + a.dial(portFC),
 		"RELINK_SECRET_KEY":      k.SecretKey,
 		"RELINK_INTERNAL_KEY":    k.InternalKey,

@@ -24,6 +24,16 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// The MNS SDK takes an endpoint with exactly four dots only.
+func TestMNSEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", "10.1.2.3", "localhost", "::1"} {
+		if e := mnsEndpoint(addresses{host: host, offset: 3}); strings.Count(e, ".") != 4 || !strings.Contains(e, ":9007/"+accountID+".") {
+			t.Errorf("host %s: %s", host, e)
+		}
+	}
+}
+
 func TestFirstComplaint(t *testing.T) {
 	t.Parallel()
 	fallback := errors.New("exit status 1")
@@ -48,6 +58,9 @@ func TestFaultDurations(t *testing.T) {
 	again, err := json.Marshal(f)
 	if err != nil || !strings.Contains(string(again), `"delay":"50ms"`) {
 		t.Errorf("%s, %v", again, err)
+	}
+	if err := json.Unmarshal([]byte(`{"mns":{"throttle":0.1,"fail":0.2,"lose":0.3,"delay":"1s"}}`), &f); err != nil || f.MNS.Throttle != 0.1 || f.MNS.Lose != 0.3 || time.Duration(f.MNS.Delay) != time.Second {
+		t.Errorf("%+v, %v", f.MNS, err)
 	}
 	for _, bad := range []string{`{"fc":{"delay":50}}`, `{"fc":{"delay":"soon"}}`, `{"fc":{"delay":"-1s"}}`} {
 		if err := json.Unmarshal([]byte(bad), new(faultSet)); err == nil {

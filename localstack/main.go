@@ -1,4 +1,4 @@
-// Command localstack starts the whole platform on one machine: emulators of Function Compute, Tablestore, OSS and Log Service
+// Command localstack starts the whole platform on one machine: emulators of Function Compute, Tablestore, OSS, Log Service and MNS
 // that speak the services' own protocols and verify their signatures, the functions that s.yaml names, and one connector. The
 // application's own binaries run in it, through the official SDKs; only endpoints and keys differ from the cloud.
 //

@@ -30,6 +30,7 @@ var (
 	portTablestore = port{"Tablestore", 9001, false}
 	portOSS        = port{"OSS", 9002, false}
 	portSLS        = port{"Log Service", 9003, false}
+	portMNS        = port{"MNS", 9004, true} // applications consume their queues
 	portControl    = port{"localstack control", 9090, false}
 )
 

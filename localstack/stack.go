@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"relink/localstack/fc"
+	"relink/localstack/mns"
 	"relink/localstack/oss"
 	"relink/localstack/serverless"
 	"relink/localstack/sls"
@@ -48,6 +49,7 @@ type stack struct {
 	tablestore *tablestore.Server
 	oss        *oss.Server
 	sls        *sls.Server
+	mns        *mns.Server
 	connector  *supervisor
 	closers    []func() // in the order of starting
 }
