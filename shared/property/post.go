@@ -45,7 +45,7 @@ type Stores interface {
 
 // New makes a service. now is the clock of its product cache, time.Now if nil.
 func New(s Stores, log *slog.Logger, now func() time.Time) *Service {
-	again := redelivery.New(s.Receipts())
+	again := redelivery.NewPosts(s.Receipts(), s.Properties())
 	return &Service{
 		products: store.NewCachedProducts(s.Products(), now), properties: s.Properties(), events: s.Events(), devices: s.Devices(),
 		topology: s.Topology(), log: log, again: again,

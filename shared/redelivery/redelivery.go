@@ -8,7 +8,7 @@
 //
 // How a function uses it: Resolve for each batch, before anything looks at message ids and times; then, for what is to be stored, Note,
 // before it is stored, so that what is stored and not answered is found. Notes are a write per message. Property posts save it: their
-// store keeps the receipt in the row that it writes anyway (store.Post). What a function does not note is taken each time that it comes.
+// store keeps the receipt in a row that it writes anyway (store.Post). What a function does not note is taken each time that it comes.
 package redelivery
 
 import (
@@ -22,10 +22,18 @@ import (
 )
 
 // A Service recognizes redeliveries. It is safe for concurrent use.
-type Service struct{ receipts store.Receipts }
+type Service struct {
+	receipts store.Receipts
+	find     func(context.Context, []store.Received) ([]store.Received, error)
+}
 
 // New makes a service.
-func New(receipts store.Receipts) *Service { return &Service{receipts: receipts} }
+func New(receipts store.Receipts) *Service { return &Service{receipts, receipts.Find} }
+
+// NewPosts makes a service that finds property posts too.
+func NewPosts(receipts store.Receipts, posts store.Properties) *Service {
+	return &Service{receipts, posts.Repeated}
+}
 
 // ReceiptOf is a record's receipt; zero if it did not come with QoS 1 in a packet of MQTT.
 func ReceiptOf(r *record.Record) store.Receipt {
@@ -77,9 +85,9 @@ func (s *Service) Resolve(ctx context.Context, records []record.Record) (unknown
 	}
 	asked := make([]store.Received, len(lost))
 	for j, i := range lost {
-		asked[j] = store.Received{Ref: records[i].Device, Receipt: ReceiptOf(&records[i])}
+		asked[j] = store.Received{Ref: records[i].Device, Receipt: ReceiptOf(&records[i]), ReceivedAt: records[i].ReceivedAt}
 	}
-	found, err := s.receipts.Find(ctx, asked)
+	found, err := s.find(ctx, asked)
 	if err != nil {
 		return lost, err
 	}

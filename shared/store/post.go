@@ -234,6 +234,9 @@ func (w *posting) encodeHistory(p *Post, index int32) {
 				e.text(v.JSON)
 			}
 		}
+		if p.PacketID != 0 && t == p.ReceivedAt {
+			e.intCell(columnReceipt, p.mark())
+		}
 		w.row(owner{post: index})
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"strconv"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
@@ -26,7 +27,7 @@ type Received struct {
 }
 
 // Receipts is a part of the table `property_latest`: for each device the last messages that came with QoS 1, so that one that comes once
-// more is recognized. Properties.Post keeps the receipts of posts by itself, in the row that it writes anyway.
+// more is recognized. Properties.Post keeps the receipts of posts by itself, and Properties.Repeated finds them.
 type Receipts interface {
 	// Note keeps what came. Errs are per item; it is not looked what was there before.
 	Note(ctx context.Context, list []Received) (errs []error)
@@ -75,12 +76,80 @@ func messageOfReceipt(rest []byte) string {
 	return string(rest)
 }
 
-// receiptCells appends the receipts of one device's posts to its row; of two in one slot the later counts. The index of the first is given.
+// A post's receipt stands in the row of history that has the time of its arrival, which is written anyway: as one number, because the
+// message id is in the row's key. So it costs least where most posts are. A post whose values all have times of their own has no such
+// row, and may be anywhere in the history: its receipt stands in property_latest.
+
+// columnReceipt is the column of property_history with a receipt's mark.
+const columnReceipt = "r"
+
+// mark is the receipt as one number.
+func (r *Receipt) mark() int64 { return int64(r.Sum ^ uint64(r.PacketID)*0x9e3779b97f4a7c15) }
+
+// arrived reports whether the post has a row of history at the time of its arrival.
+func (p *Post) arrived() bool { return hasTime(p.Values, p.ReceivedAt) }
+
+// Bounds of the search for a post that is repeated: what a device may have in flight is among the last rows. Clocks of connectors may differ.
+const (
+	repeatedRows = 1000
+	repeatedSlip = 5 * 60_000 // milliseconds
+)
+
+// Repeated looks into the last rows of history first: there most posts are.
+func (p properties) Repeated(ctx context.Context, list []Received) ([]Received, error) {
+	found := make([]Received, len(list))
+	errs := make([]error, len(list))
+	each(len(list), func(i int) { found[i], errs[i] = p.repeated(ctx, &list[i]) })
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	var rest []Received
+	var place []int
+	for i := range found {
+		if found[i].MessageID == "" {
+			rest, place = append(rest, list[i]), append(place, i)
+		}
+	}
+	if len(rest) == 0 {
+		return found, nil
+	}
+	others, err := receipts(p).Find(ctx, rest)
+	if err != nil {
+		return nil, err
+	}
+	for j, i := range place {
+		found[i] = others[j]
+	}
+	return found, nil
+}
+
+func (p properties) repeated(ctx context.Context, what *Received) (found Received, err error) {
+	q := historyRange(what.Ref, &span{0, what.ReceivedAt + repeatedSlip})
+	q.StartPrimaryKey, q.EndPrimaryKey = q.EndPrimaryKey, q.StartPrimaryKey
+	q.Direction = tablestore.BACKWARD
+	q.ColumnsToGet = []string{columnReceipt}
+	q.Limit = repeatedRows
+	mark, rows := what.mark(), 0
+	err = p.client.scan(ctx, q, func(row *tablestore.Row) bool {
+		if v, ok := newCells(row.Columns).value(columnReceipt).(int64); ok && v == mark {
+			found = Received{Ref: what.Ref, Receipt: what.Receipt}
+			found.ReceivedAt, _ = row.PrimaryKey.PrimaryKeys[1].Value.(int64)
+			found.MessageID, _ = row.PrimaryKey.PrimaryKeys[2].Value.(string)
+			return false
+		}
+		rows++
+		return rows < repeatedRows
+	})
+	return found, err
+}
+
+// receiptCells appends the receipts of one device's posts to its row, of those that have no row of history at the time of their arrival; of
+// two in one slot the later counts. The index of the first is given.
 func (w *posting) receiptCells(posts []Post, errs []error, first int32) {
 	var last [receiptSlots]int32 // index + 1
 	any := false
 	for i := first; i >= 0; i = w.next[i] {
-		if p := &posts[i]; p.PacketID != 0 && errs[i] == nil && !p.HistoryOnly {
+		if p := &posts[i]; p.PacketID != 0 && errs[i] == nil && !p.HistoryOnly && !p.arrived() {
 			last[p.slot()] = i + 1
 			any = true
 		}

@@ -173,7 +173,7 @@ type Post struct {
 	Values    []Value
 	// HistoryOnly posts do not become latest values.
 	HistoryOnly bool
-	// Receipt and ReceivedAt are kept with the latest values, so that the message is recognized when it comes again (Receipts).
+	// Receipt and ReceivedAt are kept too, so that the message is recognized when it comes again (Repeated).
 	Receipt
 	ReceivedAt int64
 }
@@ -191,6 +191,9 @@ type Properties interface {
 	// times the last stored. Storing a post again changes nothing. Errs are per post; nil means it is durable.
 	Post(ctx context.Context, posts []Post) (errs []error)
 	Latest(ctx context.Context, ref iot.DeviceRef) ([]Value, error)
+	// Repeated answers, for each message of list that a device sends once more, the post that it repeats; its MessageID is empty if there
+	// is none any more. ReceivedAt of list is when it came this time.
+	Repeated(ctx context.Context, list []Received) ([]Received, error)
 	// History answers at most limit values of one property with from <= time <= to, and where to go on (0 if there is no more):
 	// the next from if ascending, else the next to. Values of one time are never split over two answers; an answer is longer
 	// than limit only if a single time has more.

@@ -172,6 +172,7 @@ func (d devices) Delete(ctx context.Context, ref iot.DeviceRef) error {
 	topologies(d).forget(ref)
 	delete(d.s.queues, ref)
 	delete(d.s.receipts, ref)
+	delete(d.s.posted, ref)
 	delete(d.s.found, ref)
 	for _, k := range d.s.documents.keys(tableTask, ref.String()) {
 		t := new(store.Task)

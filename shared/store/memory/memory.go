@@ -41,6 +41,7 @@ type Store struct {
 	links        map[iot.DeviceRef]store.Link
 	found        map[iot.DeviceRef]map[iot.DeviceRef]int64
 	receipts     map[iot.DeviceRef]*[receiptSlots]store.Received
+	posted       map[iot.DeviceRef][]store.Received // posts that have a row of history at the time of their arrival
 	queues       map[iot.DeviceRef][]store.QueuedMessage
 }
 
@@ -59,6 +60,7 @@ func New() *Store {
 		sessions:     make(map[iot.DeviceRef]store.Session),
 		nodes:        make(map[string]store.Node),
 		latest:       make(map[iot.DeviceRef]map[string]store.Value),
+		posted:       make(map[iot.DeviceRef][]store.Received),
 		history:      make(map[iot.DeviceRef]map[point]store.Value),
 		events:       make(map[iot.DeviceRef]map[eventPlace]store.Event),
 		calls:        make(map[iot.DeviceRef]map[callPlace]store.Call),

@@ -34,8 +34,14 @@ func (p properties) post(post *store.Post) {
 		latest, history = make(map[string]store.Value), make(map[point]store.Value)
 		p.s.latest[post.Ref], p.s.history[post.Ref] = latest, history
 	}
-	if post.PacketID != 0 && !post.HistoryOnly {
-		p.s.note(store.Received{Ref: post.Ref, Receipt: post.Receipt, MessageID: post.MessageID, ReceivedAt: post.ReceivedAt})
+	if post.PacketID != 0 {
+		came := store.Received{Ref: post.Ref, Receipt: post.Receipt, MessageID: post.MessageID, ReceivedAt: post.ReceivedAt}
+		switch {
+		case slices.ContainsFunc(post.Values, func(v store.Value) bool { return v.Time == post.ReceivedAt }):
+			p.s.posted[post.Ref] = append(p.s.posted[post.Ref], came)
+		case !post.HistoryOnly:
+			p.s.note(came)
+		}
 	}
 	for _, v := range post.Values {
 		v.JSON = slices.Clone(v.JSON)
@@ -44,6 +50,26 @@ func (p properties) post(post *store.Post) {
 		}
 		history[point{v.Time, post.MessageID, v.Identifier}] = v
 	}
+}
+
+func (p properties) Repeated(ctx context.Context, list []store.Received) ([]store.Received, error) {
+	found, err := receipts(p).Find(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	end, err := p.s.begin(ctx, "properties.repeated", iot.DeviceRef{})
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	for i := range list {
+		for _, came := range p.s.posted[list[i].Ref] {
+			if came.Receipt == list[i].Receipt {
+				found[i] = came
+			}
+		}
+	}
+	return found, nil
 }
 
 func (p properties) Latest(ctx context.Context, ref iot.DeviceRef) ([]store.Value, error) {

@@ -77,6 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"desired", testDesired},
 		{"persistent_sessions", testPersistentSessions},
 		{"receipts", testReceipts},
+		{"repeated", testRepeated},
 		{"offline_messages", testOfflineMessages},
 		{"offline_message_volume", testOfflineVolume},
 		{"dead_letters", testDeadLetters},
