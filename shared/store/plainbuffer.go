@@ -138,9 +138,10 @@ func (e *rowEncoder) close(crc byte) {
 	e.crc = crcByte(e.crc, crc)
 }
 
-// crcTable is that of CRC-8 with polynomial 0x07, initial value 0.
-var crcTable = func() (t [256]byte) {
-	for i := range t {
+// crcTable is that of CRC-8 with polynomial 0x07, initial value 0: the first for one byte, each further one for a byte that has one more
+// behind it, so that eight bytes are eight independent look-ups.
+var crcTable = func() (t [8][256]byte) {
+	for i := range t[0] {
 		x := byte(i)
 		for range 8 {
 			if x&0x80 != 0 {
@@ -149,16 +150,26 @@ var crcTable = func() (t [256]byte) {
 				x <<= 1
 			}
 		}
-		t[i] = x
+		t[0][i] = x
+	}
+	for n := 1; n < len(t); n++ {
+		for i := range t[n] {
+			t[n][i] = t[0][t[n-1][i]]
+		}
 	}
 	return t
 }()
 
-func crcByte(crc, b byte) byte { return crcTable[crc^b] }
+func crcByte(crc, b byte) byte { return crcTable[0][crc^b] }
 
 func crcBytes(crc byte, p []byte) byte {
+	for len(p) >= 8 {
+		crc = crcTable[7][p[0]^crc] ^ crcTable[6][p[1]] ^ crcTable[5][p[2]] ^ crcTable[4][p[3]] ^
+			crcTable[3][p[4]] ^ crcTable[2][p[5]] ^ crcTable[1][p[6]] ^ crcTable[0][p[7]]
+		p = p[8:]
+	}
 	for _, b := range p {
-		crc = crcTable[crc^b]
+		crc = crcTable[0][crc^b]
 	}
 	return crc
 }
