@@ -23,6 +23,8 @@ type settings struct {
 	ListenMQTTS    string `env:"RELINK_LISTEN_MQTTS,default=127.0.0.1:8883"`
 	ListenWS       string `env:"RELINK_LISTEN_WS,default=127.0.0.1:8083"`
 	ListenWSS      string `env:"RELINK_LISTEN_WSS,default=127.0.0.1:8084"`
+	ListenHTTP     string `env:"RELINK_LISTEN_HTTP,default=127.0.0.1:8080"` // HTTP devices; every port above takes them too
+	ListenHTTPS    string `env:"RELINK_LISTEN_HTTPS,default=127.0.0.1:8443"`
 	ListenOpenAPI  string `env:"RELINK_LISTEN_OPENAPI"`                         // front door of the OpenAPI, plain HTTP; empty: not opened, the function's HTTP trigger serves
 	ListenDownload string `env:"RELINK_LISTEN_DOWNLOAD"`                        // download door of devices, plain HTTP and HTTPS; empty: not opened
 	ListenInternal string `env:"RELINK_LISTEN_INTERNAL,default=127.0.0.1:1888"` // internal API, /metrics, /healthz; never reachable for devices
@@ -41,6 +43,7 @@ type settings struct {
 	MaxOpening         int           `env:"RELINK_MAX_OPENING,default=10000"`               // connections without a login; beyond, the oldest is closed
 	MaxPerSource       int           `env:"RELINK_MAX_OPENING_PER_SOURCE,default=1000"`     // of these, from one address
 	MaxTokenDevices    int           `env:"RELINK_MAX_TOKEN_DEVICES,default=100000"`        // of HTTP and CoAP whose grants are kept in memory
+	MaxPosts           int           `env:"RELINK_MAX_HTTP_POSTS,default=2000"`             // over HTTP that wait for their answer; the next are not read
 	FailureBurst       int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`         // failed logins in a row from one address
 	FailureRate        int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`          // failed logins forgiven per minute
 	ConnectBurst       int           `env:"RELINK_CONNECTS_PER_DEVICE,default=60"`          // granted logins of one device in a row; 0: no limit

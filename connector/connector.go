@@ -157,14 +157,15 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Rates: rates, Refused: meter.Refused, LoginTimeout: s.LoginTimeout, MaxDevices: s.MaxTokenDevices,
 		Share: func(g *device.Grant) *device.Classes { return c.mqtt.ShareClasses(g) },
 	})
+	router := &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids}
 	c.http = devicehttp.New(devicehttp.Options{
 		Dispatcher: c.dispatcher, Journal: events, Budget: budget, Connects: connects, NextID: ids.Next, Refused: meter.Refused, Logger: log, LoginTimeout: s.LoginTimeout,
-		Advertise: s.Advertise,
+		Advertise: s.Advertise, Tokens: c.tokens, Router: router, MaxPosts: s.MaxPosts,
 	})
 	c.mqtt = mqtt.New(mqtt.Options{
 		HTTP: c.http, RegisterTLS: s.RegisterTLS,
 		Dispatcher: c.dispatcher, Registry: c.registry, Presence: c.presence, Journal: events, Meter: meter, Logger: log,
-		Router: &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids},
+		Router: router,
 		Drops:  c.drops, TLS: tlsConfig, Budget: budget, Connects: connects, Node: s.NodeID, Superseded: c.peers.Superseded,
 		MaxConnections: s.MaxConnections, MaxOpening: s.MaxOpening, MaxPerSource: s.MaxPerSource, ExemptLoopback: s.ExemptLoopback,
 		OpenTimeout: s.OpenTimeout, LoginTimeout: s.LoginTimeout, MinKeepAlive: s.MinKeepAlive, MaxKeepAlive: s.MaxKeepAlive,

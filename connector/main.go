@@ -78,7 +78,7 @@ func listen(s *settings) (*opened, error) {
 	var o opened
 	for _, p := range []struct{ variable, address string }{
 		{"RELINK_LISTEN_MQTT", s.ListenMQTT}, {"RELINK_LISTEN_MQTTS", s.ListenMQTTS}, {"RELINK_LISTEN_WS", s.ListenWS},
-		{"RELINK_LISTEN_WSS", s.ListenWSS}, {"RELINK_LISTEN_OPENAPI", s.ListenOpenAPI}, {"RELINK_LISTEN_DOWNLOAD", s.ListenDownload}, {"RELINK_LISTEN_INTERNAL", s.ListenInternal},
+		{"RELINK_LISTEN_WSS", s.ListenWSS}, {"RELINK_LISTEN_HTTP", s.ListenHTTP}, {"RELINK_LISTEN_HTTPS", s.ListenHTTPS}, {"RELINK_LISTEN_OPENAPI", s.ListenOpenAPI}, {"RELINK_LISTEN_DOWNLOAD", s.ListenDownload}, {"RELINK_LISTEN_INTERNAL", s.ListenInternal},
 	} {
 		if p.address == "" {
 			continue

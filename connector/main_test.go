@@ -13,7 +13,7 @@ func env(t *testing.T, more map[string]string) {
 	set := map[string]string{
 		"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret", "TABLESTORE_ENDPOINT": "http://127.0.0.1:1",
 		"RELINK_FC_ENDPOINT": "http://127.0.0.1:1", "RELINK_SECRET_KEY": strings.Repeat("11", 32), "RELINK_INTERNAL_KEY": strings.Repeat("22", 32),
-		"RELINK_LISTEN_MQTT": "127.0.0.1:0", "RELINK_LISTEN_MQTTS": "", "RELINK_LISTEN_WS": "", "RELINK_LISTEN_WSS": "",
+		"RELINK_LISTEN_MQTT": "127.0.0.1:0", "RELINK_LISTEN_MQTTS": "", "RELINK_LISTEN_WS": "", "RELINK_LISTEN_WSS": "", "RELINK_LISTEN_HTTP": "", "RELINK_LISTEN_HTTPS": "",
 		"RELINK_LISTEN_INTERNAL": "127.0.0.1:0", "RELINK_TLS_CERT": "", "RELINK_TLS_KEY": "", "SLS_ENDPOINT": "", "RELINK_NODE_ID": "", "RELINK_CREDENTIALS_FILE": "",
 	}
 	for k, v := range more {

@@ -112,8 +112,8 @@ func clientEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_WSS=wss://" + a.dial(portWSS) + "/mqtt",
 		"RELINK_COAP=",
 		"RELINK_COAPS=",
-		"RELINK_HTTP=",
-		"RELINK_HTTPS=",
+		"RELINK_HTTP=http://" + a.dial(portHTTP),
+		"RELINK_HTTPS=https://" + a.dial(portHTTPS),
 		"RELINK_CA=" + c.ca,
 		"TABLESTORE_ENDPOINT=http://" + a.dial(portTablestore),
 		"TABLESTORE_INSTANCE=relink",
@@ -144,7 +144,7 @@ func mnsEndpoint(a addresses) string {
 
 // deployEnv is what s.yaml asks the environment for at deploy time, and what the connector reads.
 func deployEnv(a addresses, k keys) map[string]string {
-	return map[string]string{
+	env := map[string]string{
 		"RELINK_REGION":          "cn-shanghai",
 		"RELINK_FUNCTION_PREFIX": "relink-",
 		"TABLESTORE_ENDPOINT":    "http://" + a.dial(portTablestore),
@@ -165,6 +165,12 @@ func deployEnv(a addresses, k keys) map[string]string {
 		// There is no network but this machine's.
 		"RELINK_VPC_ID": "", "RELINK_VSWITCH_ID": "", "RELINK_SECURITY_GROUP_ID": "",
 	}
+	for _, name := range []string{"RELINK_TOKEN_LIFE", "RELINK_AUTH_WINDOW"} {
+		if value, set := os.LookupEnv(name); set {
+			env[name] = value
+		}
+	}
+	return env
 }
 
 // connectorEnv is the connector's whole configuration, as KEY=VALUE.
@@ -176,6 +182,8 @@ func connectorEnv(a addresses, k keys, c certificates) []string {
 		"RELINK_LISTEN_MQTTS=" + a.bind(portMQTTS),
 		"RELINK_LISTEN_WS=" + a.bind(portWS),
 		"RELINK_LISTEN_WSS=" + a.bind(portWSS),
+		"RELINK_LISTEN_HTTP=" + a.bind(portHTTP),
+		"RELINK_LISTEN_HTTPS=" + a.bind(portHTTPS),
 		"RELINK_LISTEN_OPENAPI=" + a.bind(portOpenAPI),
 		"RELINK_LISTEN_DOWNLOAD=" + a.bind(portDownload),
 		"RELINK_LISTEN_INTERNAL=" + a.bind(portInternal),

@@ -22,6 +22,8 @@ var (
 	portMQTTS      = port{"MQTT over TLS", 8883, true}
 	portWS         = port{"MQTT over WebSocket", 8083, true}
 	portWSS        = port{"MQTT over secure WebSocket", 8084, true}
+	portHTTP       = port{"HTTP of devices", 8080, true}
+	portHTTPS      = port{"HTTPS of devices", 8443, true}
 	portOpenAPI    = port{"OpenAPI", 9080, true}
 	portDownload   = port{"download door", 9070, true}
 	portTrigger    = port{"HTTP trigger of the OpenAPI's function", 9081, true}
@@ -38,6 +40,38 @@ var (
 type addresses struct {
 	host   string
 	offset int
+	moved  map[string]int // port name to the number, before the offset, that was taken because the usual one was in use
+}
+
+// number is the port's number in this run.
+func (a addresses) number(p port) int {
+	if n, ok := a.moved[p.name]; ok {
+		return n + a.offset
+	}
+	return p.number + a.offset
+}
+
+// movable finds other numbers for ports that other programs often hold, if they do: 10,000 or 20,000 above. It answers the names of those
+// that it moved.
+func (a *addresses) movable(ports ...port) []string {
+	var names []string
+	for _, p := range ports {
+		for _, above := range []int{0, 10_000, 20_000} {
+			q := port{p.name, p.number + above, p.public}
+			if a.free(q) != nil {
+				continue
+			}
+			if above > 0 {
+				if a.moved == nil {
+					a.moved = make(map[string]int)
+				}
+				a.moved[p.name] = q.number
+				names = append(names, p.name)
+			}
+			break
+		}
+	}
+	return names
 }
 
 // bind is what the port's listener binds.
@@ -46,7 +80,7 @@ func (a addresses) bind(p port) string {
 	if p.public {
 		host = a.host
 	}
-	return net.JoinHostPort(host, strconv.Itoa(p.number+a.offset))
+	return net.JoinHostPort(host, strconv.Itoa(a.number(p)))
 }
 
 // dial is what a client on this machine dials: 127.0.0.1, unless the port is bound to one other address alone.
@@ -55,7 +89,7 @@ func (a addresses) dial(p port) string {
 	if ip := net.ParseIP(a.host); p.public && ip != nil && !ip.IsUnspecified() {
 		host = a.host
 	}
-	return net.JoinHostPort(host, strconv.Itoa(p.number+a.offset))
+	return net.JoinHostPort(host, strconv.Itoa(a.number(p)))
 }
 
 // listen opens a port, and explains if it cannot.
@@ -65,9 +99,9 @@ func (a addresses) listen(p port) (net.Listener, error) {
 		return l, nil
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d (%s) is in use: stop what holds it, or move all ports with --port-offset", p.number+a.offset, p.name)
+		return nil, fmt.Errorf("port %d (%s) is in use: stop what holds it, or move all ports with --port-offset", a.number(p), p.name)
 	}
-	return nil, fmt.Errorf("port %d (%s): %w", p.number+a.offset, p.name, err)
+	return nil, fmt.Errorf("port %d (%s): %w", a.number(p), p.name, err)
 }
 
 // free checks ports that a child will open, so that the message is ours and comes before anything starts.

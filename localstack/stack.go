@@ -167,7 +167,10 @@ func (s *stack) prepare(ctx context.Context) error {
 		return errors.New(firstComplaint(err.Error(), err))
 	}
 	s.functions = project.Functions
-	if err := s.addresses.free(portMQTT, portMQTTS, portWS, portWSS, portOpenAPI, portDownload, portInternal); err != nil {
+	for _, name := range s.addresses.movable(portHTTP, portHTTPS) {
+		fmt.Fprintf(s.out, "  the usual port for %s is in use; it is on another one\n", name)
+	}
+	if err := s.addresses.free(portHTTP, portHTTPS, portMQTT, portMQTTS, portWS, portWSS, portOpenAPI, portDownload, portInternal); err != nil {
 		return err
 	}
 	if err := build(ctx, s.root, s.bin, s.functions); err != nil {

@@ -18,7 +18,25 @@ import (
 // functionAuth is the function that decides who gets credentials.
 const functionAuth = "auth"
 
+// handler serves all paths. Queries are ignored ("C4 sends /auth?_v=…"), and topics are taken as they are: a mux would clean and redirect them.
 func (s *Server) handler() nethttp.Handler {
+	mux := s.mux()
+	if s.opts.Tokens == nil {
+		return mux
+	}
+	return nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		switch {
+		case r.Method == nethttp.MethodPost && r.URL.Path == pathAuth:
+			s.login(w, r)
+		case r.Method == nethttp.MethodPost && strings.HasPrefix(r.URL.Path, topicPrefix):
+			s.post(w, r)
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (s *Server) mux() *nethttp.ServeMux {
 	mux := nethttp.NewServeMux()
 	mux.HandleFunc("POST /auth/register/device", s.serve(session.OpRegister, registerCodes, s.register))
 	mux.HandleFunc("POST /auth/devicename", s.serve(session.OpPreAuth, preAuthCodes, s.preAuth))
@@ -32,6 +50,14 @@ func (s *Server) handler() nethttp.Handler {
 }
 
 func clipped(s string) string { return s[:min(len(s), 64)] }
+
+// claimed is the device that parameters name; zero if they name none.
+func claimed(params map[string]string) iot.DeviceRef {
+	if pk, dn := params["productKey"], params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
+		return iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
+	}
+	return iot.DeviceRef{}
+}
 
 // A call is one request of a device.
 type call struct {
@@ -54,10 +80,7 @@ func (s *Server) serve(operation string, codes codes, do func(*nethttp.Request, 
 		} else if params, err := readParams(w, r); err != nil {
 			why = &device.Refusal{Cause: string(refusal.HTTPMalformed), Detail: err.Error()}
 		} else {
-			c.params = params
-			if pk, dn := params["productKey"], params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
-				c.device = iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
-			}
+			c.params, c.device = params, claimed(params)
 			data, why = do(r, c)
 		}
 		if why != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	nethttp "net/http"
 	"net/url"
+	"strconv"
 )
 
 var (
@@ -44,6 +45,8 @@ func parseParams(body []byte) (map[string]string, error) {
 				params[name] = v
 			case json.Number:
 				params[name] = v.String()
+			case bool:
+				params[name] = strconv.FormatBool(v)
 			}
 		}
 		return params, nil

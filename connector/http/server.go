@@ -1,5 +1,6 @@
 // Package http is the HTTP face of the connector: what devices ask for before they connect ("Pre-authentication and bootstrap" and
-// "Dynamic registration" in the device protocol). It shares its ports with package mqtt, which hands it the connections that begin
+// "Dynamic registration" in the device protocol), and devices that speak nothing else ("HTTP(S) device access"): they get a token
+// (POST /auth) and publish with it (POST /topic/…), which is answered when what they sent is stored. It shares its ports with package mqtt, which hands it the connections that begin
 // with a POST, plain or inside TLS. It holds no business rule: who gets what is decided by function auth.
 package http
 
@@ -14,6 +15,8 @@ import (
 
 	"relink/connector/limits"
 	"relink/connector/session"
+	"relink/connector/token"
+	"relink/connector/uplink"
 	"relink/shared/refusal"
 )
 
@@ -33,6 +36,14 @@ type Options struct {
 	Refused    func(cause refusal.Cause) // counts
 	Logger     *slog.Logger
 
+	// Tokens and Router are for devices that publish over HTTP; without them there is no /auth and no /topic.
+	Tokens *token.Keeper
+	Router *uplink.Router
+
+	MaxPosts      int           // that are read or wait for their answer at a time; others wait, and are not read; 2,000
+	BodyTimeout   time.Duration // of the body of a post, whose sender is known by then; 60 s
+	AnswerTimeout time.Duration // from the last byte of a post to its answer; 30 s
+
 	LoginTimeout time.Duration // of function auth; 8 s
 	ReadTimeout  time.Duration // of one request; 10 s
 	IdleTimeout  time.Duration // between requests of one connection; 15 s
@@ -48,6 +59,7 @@ type Server struct {
 	server *nethttp.Server
 	conns  *queue
 	now    func() time.Time
+	slots  chan struct{} // posts under way
 	ended  chan struct{}
 }
 
@@ -61,14 +73,20 @@ func New(o Options) *Server {
 	def(&o.LoginTimeout, 8*time.Second)
 	def(&o.ReadTimeout, 10*time.Second)
 	def(&o.IdleTimeout, 15*time.Second)
+	def(&o.BodyTimeout, time.Minute)
+	def(&o.AnswerTimeout, 30*time.Second)
+	if o.MaxPosts == 0 {
+		o.MaxPosts = 2000
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{opts: o, conns: &queue{conns: make(chan net.Conn), closed: make(chan struct{})}, now: o.Now, ended: make(chan struct{})}
+	s := &Server{opts: o, conns: &queue{conns: make(chan net.Conn), closed: make(chan struct{})}, now: o.Now, slots: make(chan struct{}, o.MaxPosts), ended: make(chan struct{})}
 	s.server = &nethttp.Server{
 		Handler: s.handler(), ReadHeaderTimeout: o.ReadTimeout, ReadTimeout: o.ReadTimeout, IdleTimeout: o.IdleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), // what strangers send is no news
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			c.(*conn).origin.conn = c.(*conn).Conn
 			return context.WithValue(ctx, originKey{}, c.(*conn).origin)
 		},
 	}
@@ -81,7 +99,7 @@ func New(o Options) *Server {
 
 // Serve takes over a connection; it is closed when it has been served. It does not wait for that.
 func (s *Server) Serve(c net.Conn, remote netip.AddrPort, transport string) {
-	s.conns.put(&conn{Conn: c, origin: origin{remote, transport}})
+	s.conns.put(&conn{Conn: c, origin: origin{remote: remote, transport: transport}})
 }
 
 // Shutdown refuses new connections and waits for requests under way; when ctx ends first they are cut off.
@@ -98,6 +116,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 type origin struct {
 	remote    netip.AddrPort
 	transport string // tcp, tls
+	conn      net.Conn
+}
+
+// protocol is the name of the protocol in the log and in tokens.
+func (o *origin) protocol() string {
+	if o.transport == "tls" {
+		return "https"
+	}
+	return "http"
+}
+
+// verified tells whoever accepted the connection that a known device is at its other end.
+func (o *origin) verified() {
+	if v, ok := o.conn.(interface{ Verified() }); ok {
+		v.Verified()
+	}
 }
 
 type originKey struct{}

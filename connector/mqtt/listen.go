@@ -112,7 +112,7 @@ func (s *Server) open(tc *net.TCPConn) {
 	}
 	s.meter.Accepted(c.transport)
 	if c.http {
-		s.handOver(c)
+		s.handOver(c, entry)
 		return
 	}
 	if err := s.handshake(c); err != nil {

@@ -144,6 +144,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners []net.Listener
 	live      map[*conn]struct{} // established
+	posting   map[*conn]struct{} // HTTP connections of known devices
 }
 
 // New makes a server and starts its own goroutines.
@@ -196,7 +197,7 @@ func (s *Server) uptime() time.Duration { return time.Since(s.started) }
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.live)
+	return len(s.live) + len(s.posting)
 }
 
 // Opening is the number of connections that have not logged in yet.
@@ -239,8 +240,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for c := range s.live {
 		all = append(all, c)
 	}
+	for c := range s.posting {
+		_ = c.sock.SetReadDeadline(past) // one that is broken ends anyway
+	}
 	s.mu.Unlock()
-	past := time.Unix(1, 0)
 	for _, c := range all {
 		if err := c.sock.SetReadDeadline(past); err != nil {
 			c.End(refusal.Shutdown, "")
@@ -265,6 +268,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.mu.Unlock()
 	for c := range s.live {
 		c.End(refusal.Shutdown, "")
+		c.close()
+	}
+	for c := range s.posting {
 		c.close()
 	}
 	return context.Cause(ctx)
