@@ -244,4 +244,3 @@ var postCodes = &entrance{other: codeToken, unknown: codePublish, byCause: codes
 	refusal.TokenRevoked:      codeExpired, // C3 authenticates again at this code alone
 	refusal.RateLimitedSource: codeThrottled,
 }}
-

@@ -286,7 +286,9 @@ func TestBounds(t *testing.T) {
 		t.Errorf("logged %+v", e)
 	}
 	now := time.Now() // the clock stands still, so that nothing is forgiven
-	f = newFace(t, func(_ *Options, k *token.Options) { k.Rates, k.Now = limits.Rates{UpQoS1: 2}, func() time.Time { return now } })
+	f = newFace(t, func(_ *Options, k *token.Options) {
+		k.Rates, k.Now = limits.Rates{UpQoS1: 2}, func() time.Time { return now }
+	})
 	tok = f.loggedIn()
 	chunked := "POST /topic" + property + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\nPassword: " + tok + "\r\nTransfer-Encoding: chunked\r\n\r\n" +
 		fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", maxPost+1, strings.Repeat("x", maxPost+1))
