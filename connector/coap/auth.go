@@ -1,0 +1,224 @@
+package coap
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/netip"
+	"strconv"
+
+	"relink/connector/session"
+	"relink/shared/device"
+	"relink/shared/iot"
+	"relink/shared/record"
+	"relink/shared/refusal"
+	"relink/shared/sign"
+)
+
+// functionAuth is the function that decides who gets credentials.
+const functionAuth = "auth"
+
+const maxParams = 32
+
+// login is POST /auth. It is never encrypted.
+func (s *Server) login(x *Exchange, r *request) {
+	params, ok := s.credentials(x, r)
+	if !ok {
+		return
+	}
+	claimed := claim(params)
+	if proved := x.peer.Transport.Device(); !proved.IsZero() && proved != claimed {
+		s.failed(x, session.OpAuth, claimed, &device.Refusal{Cause: string(refusal.PSKOtherDevice), Detail: "the connection is of " + proved.String()})
+		return
+	}
+	protocol := x.peer.Transport.Protocol()
+	if !s.apart(s.authing, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, s.opts.LoginTimeout)
+		defer cancel()
+		t, err := s.opts.Keeper.Login(ctx, &Login{Protocol: protocol, Params: params, RemoteAddr: x.peer.Addr.String()})
+		if err != nil {
+			s.failed(x, session.OpAuth, claimed, refusalOf(err))
+			return
+		}
+		s.granted(x, t)
+	}) {
+		x.drop(countBusy)
+	}
+}
+
+// granted answers with a token. On 5682 it is known from now on, with its key; elsewhere the key would be of no use.
+func (s *Server) granted(x *Exchange, t *Ticket) {
+	e := &entry{token: t.Token, device: t.Session.Ref, expires: t.ExpiresAt.UnixMilli(), peer: x.peer}
+	body := make([]byte, 0, 300)
+	if x.peer.Transport.Protocol() == ProtocolCoAP {
+		if len(t.Key) != sign.SessionKeySize {
+			s.failed(x, session.OpAuth, e.device, &device.Refusal{Cause: string(refusal.FunctionFailed), Detail: "no session key"})
+			return
+		}
+		e.cipher = sign.NewSessionCipher([sign.SessionKeySize]byte(t.Key))
+		body = append(append(append(body, `{"random":"`...), t.Random...), `","seqOffset":`...)
+		body = append(strconv.AppendInt(body, sequenceOffset, 10), ',')
+	} else {
+		body = append(body, '{')
+	}
+	body = append(append(append(body, `"token":"`...), t.Token...), `"}`...)
+	s.enlist(e)
+	x.respond(body)
+}
+
+// register is POST /auth/register/device ("Dynamic registration", CoAP).
+func (s *Server) register(x *Exchange, r *request) {
+	params, ok := s.credentials(x, r)
+	if !ok {
+		return
+	}
+	claimed := claim(params)
+	method := params["signmethod"]
+	if method == "" {
+		method = params["signMethod"]
+	}
+	// As over MQTT: a registration counts if it is granted, or strangers could lock a device out.
+	limited := !claimed.IsZero()
+	if limited && !s.opts.Connects.Take(claimed) {
+		s.failed(x, session.OpRegister, claimed, &device.Refusal{Cause: string(refusal.RateLimitedDevice)})
+		return
+	}
+	now := s.now().UnixMilli()
+	payload, err := json.Marshal(&device.Registration{
+		Protocol: "coap", Transport: x.peer.Transport.Protocol(), RemoteAddr: x.peer.Addr.String(), ProductKey: params["productKey"],
+		DeviceName: params["deviceName"], Random: params["random"], SignMethod: method, Sign: params["sign"], At: now,
+	})
+	if err != nil || !s.apart(s.authing, func(ctx context.Context) {
+		result, err := session.Ask(ctx, s.opts.Dispatcher, functionAuth, s.opts.LoginTimeout, record.Record{
+			MessageID: s.opts.Router.IDs.Next(now), Device: claimed, Topic: device.TopicRegister, Payload: payload, ReceivedAt: now,
+		})
+		why := registrationRefusal(result, err)
+		if why != nil {
+			if limited {
+				s.opts.Connects.GiveBack(claimed)
+			}
+			s.failed(x, session.OpRegister, claimed, why)
+			return
+		}
+		s.opts.Journal.Record(session.Event{
+			Device: claimed, Operation: session.OpRegister, Code: 200, RemoteAddr: x.peer.Addr.String(), LatencyMS: s.now().UnixMilli() - now,
+		})
+		x.respond([]byte(`{"code":200,"data":` + string(result.Data) + `,"message":"success"}`))
+	}) {
+		if limited {
+			s.opts.Connects.GiveBack(claimed)
+		}
+		x.drop(countBusy)
+	}
+}
+
+func registrationRefusal(result record.Result, err error) *device.Refusal {
+	switch {
+	case err != nil:
+		return &device.Refusal{Cause: string(refusal.BackendUnavailable), Detail: err.Error()}
+	case result.Code != 200:
+		var why device.Refusal
+		if json.Unmarshal(result.Data, &why) != nil || why.Cause == "" {
+			why = device.Refusal{Cause: result.Reason, Detail: result.Detail}
+		}
+		return &why
+	}
+	var got device.Registered
+	if json.Unmarshal(result.Data, &got) != nil || got.DeviceSecret == "" {
+		return &device.Refusal{Cause: string(refusal.FunctionFailed), Detail: "no secret in the answer"}
+	}
+	return nil
+}
+
+// credentials reads what is presented, and notes the request as under way: from now on it costs something, which is why the source must
+// have failures left. An address is easily forged, so somebody else's failures do not stop a device that has authenticated from there.
+func (s *Server) credentials(x *Exchange, r *request) (map[string]string, bool) {
+	if x.seen(s.logins, s.now().UnixMilli()) {
+		return nil, false
+	}
+	params, ok := parseParams(r.payload)
+	source := x.peer.Addr.Addr()
+	if !ok {
+		s.opts.Budget.Fail(source)
+		x.stranger(refusal.New(refusal.CoAPMalformed, "the payload is no JSON object of strings and numbers"))
+		return nil, false
+	}
+	if !s.opts.Budget.Allows(source) && !s.familiar(claim(params), source) {
+		x.stranger(refusal.New(refusal.RateLimitedSource, ""))
+		return nil, false
+	}
+	return params, x.begin(s.logins)
+}
+
+// familiar reports whether a token of the device was used, or given out, at this address.
+func (s *Server) familiar(dev iot.DeviceRef, source netip.Addr) bool {
+	if dev.IsZero() {
+		return false
+	}
+	for _, e := range s.tokens.of(dev) {
+		e.mu.Lock()
+		same := e.peer.Addr.Addr() == source
+		e.mu.Unlock()
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// failed answers an authentication that was refused, or not decided.
+func (s *Server) failed(x *Exchange, operation string, claimed iot.DeviceRef, why *device.Refusal) {
+	cause := refusal.Cause(why.Cause)
+	if blames(cause) {
+		s.opts.Budget.Fail(x.peer.Addr.Addr())
+	}
+	s.opts.Meter.Refused(cause)
+	code := codeOf(cause)
+	s.opts.Journal.Record(session.Event{
+		Device: claimed, Operation: operation, Code: number(code), Reason: cause, Detail: why.Detail, Signed: why.Signed, RemoteAddr: x.peer.Addr.String(),
+	})
+	x.respondCode(code)
+}
+
+// refusalOf is an error of the Keeper as a refusal.
+func refusalOf(err error) *device.Refusal {
+	_, cause := codeFor(err)
+	return &device.Refusal{Cause: string(cause), Detail: detailOf(err)}
+}
+
+// claim is whom the parameters name; zero if they name nobody.
+func claim(params map[string]string) iot.DeviceRef {
+	if pk, dn := params["productKey"], params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
+		return iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
+	}
+	return iot.DeviceRef{}
+}
+
+// parseParams reads a JSON object of strings, numbers and booleans. Each has the text that was submitted, because that is what was signed;
+// null is none.
+func parseParams(body []byte) (map[string]string, bool) {
+	var members map[string]json.RawMessage
+	if len(body) == 0 || json.Unmarshal(body, &members) != nil || members == nil || len(members) > maxParams {
+		return nil, false
+	}
+	params := make(map[string]string, len(members))
+	for name, raw := range members {
+		raw = bytes.TrimSpace(raw)
+		switch raw[0] {
+		case '"':
+			var text string
+			if json.Unmarshal(raw, &text) != nil {
+				return nil, false
+			}
+			params[name] = text
+		case '{', '[':
+			if name != "resources" { // the only one that is an object, and is not signed
+				return nil, false
+			}
+		case 'n':
+		default:
+			params[name] = string(raw)
+		}
+	}
+	return params, true
+}
