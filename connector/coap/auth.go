@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"relink/connector/session"
+	devicetoken "relink/connector/token"
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/record"
@@ -22,7 +23,7 @@ const maxParams = 32
 
 // login is POST /auth. It is never encrypted.
 func (s *Server) login(x *Exchange, r *request) {
-	params, ok := s.credentials(x, r)
+	params, familiar, ok := s.credentials(x, r)
 	if !ok {
 		return
 	}
@@ -35,9 +36,14 @@ func (s *Server) login(x *Exchange, r *request) {
 	if !s.apart(s.authing, func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, s.opts.LoginTimeout)
 		defer cancel()
-		t, err := s.opts.Keeper.Login(ctx, &Login{Protocol: protocol, Params: params, RemoteAddr: x.peer.Addr.String()})
+		login := s.opts.Keeper.Login
+		if familiar {
+			login = s.opts.Keeper.LoginAgain
+		}
+		t, err := login(ctx, &device.TokenLogin{Protocol: protocol, Params: params, RemoteAddr: x.peer.Addr.String()})
 		if err != nil {
-			s.failed(x, session.OpAuth, claimed, refusalOf(err))
+			code, _ := codeFor(err) // the Keeper has noted it
+			x.respondCode(code)
 			return
 		}
 		s.granted(x, t)
@@ -47,7 +53,7 @@ func (s *Server) login(x *Exchange, r *request) {
 }
 
 // granted answers with a token. On 5682 it is known from now on, with its key; elsewhere the key would be of no use.
-func (s *Server) granted(x *Exchange, t *Ticket) {
+func (s *Server) granted(x *Exchange, t *devicetoken.Ticket) {
 	e := &entry{token: t.Token, device: t.Session.Ref, expires: t.ExpiresAt.UnixMilli(), peer: x.peer}
 	body := make([]byte, 0, 300)
 	if x.peer.Transport.Protocol() == ProtocolCoAP {
@@ -68,7 +74,7 @@ func (s *Server) granted(x *Exchange, t *Ticket) {
 
 // register is POST /auth/register/device ("Dynamic registration", CoAP).
 func (s *Server) register(x *Exchange, r *request) {
-	params, ok := s.credentials(x, r)
+	params, _, ok := s.credentials(x, r)
 	if !ok {
 		return
 	}
@@ -132,22 +138,24 @@ func registrationRefusal(result record.Result, err error) *device.Refusal {
 
 // credentials reads what is presented, and notes the request as under way: from now on it costs something, which is why the source must
 // have failures left. An address is easily forged, so somebody else's failures do not stop a device that has authenticated from there.
-func (s *Server) credentials(x *Exchange, r *request) (map[string]string, bool) {
+func (s *Server) credentials(x *Exchange, r *request) (params map[string]string, familiar, ok bool) {
 	if x.seen(s.logins, s.now().UnixMilli()) {
-		return nil, false
+		return nil, false, false
 	}
-	params, ok := parseParams(r.payload)
+	params, ok = parseParams(r.payload)
 	source := x.peer.Addr.Addr()
 	if !ok {
 		s.opts.Budget.Fail(source)
 		x.stranger(refusal.New(refusal.CoAPMalformed, "the payload is no JSON object of strings and numbers"))
-		return nil, false
+		return nil, false, false
 	}
-	if !s.opts.Budget.Allows(source) && !s.familiar(claim(params), source) {
-		x.stranger(refusal.New(refusal.RateLimitedSource, ""))
-		return nil, false
+	if !s.opts.Budget.Allows(source) {
+		if familiar = s.familiar(claim(params), source); !familiar {
+			x.stranger(refusal.New(refusal.RateLimitedSource, ""))
+			return nil, false, false
+		}
 	}
-	return params, x.begin(s.logins)
+	return params, familiar, x.begin(s.logins)
 }
 
 // familiar reports whether a token of the device was used, or given out, at this address.
@@ -178,12 +186,6 @@ func (s *Server) failed(x *Exchange, operation string, claimed iot.DeviceRef, wh
 		Device: claimed, Operation: operation, Code: number(code), Reason: cause, Detail: why.Detail, Signed: why.Signed, RemoteAddr: x.peer.Addr.String(),
 	})
 	x.respondCode(code)
-}
-
-// refusalOf is an error of the Keeper as a refusal.
-func refusalOf(err error) *device.Refusal {
-	_, cause := codeFor(err)
-	return &device.Refusal{Cause: string(cause), Detail: detailOf(err)}
 }
 
 // claim is whom the parameters name; zero if they name nobody.

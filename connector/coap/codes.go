@@ -1,8 +1,11 @@
 package coap
 
 import (
+	"errors"
+
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
+	devicetoken "relink/connector/token"
 	"relink/connector/uplink"
 	"relink/shared/refusal"
 )
@@ -13,11 +16,12 @@ const tooManyRequests codes.Code = 4<<5 | 29
 // codeOf is how a refusal is told ("Codes"). What is in no line is a server error, after which devices try again.
 func codeOf(cause refusal.Cause) codes.Code {
 	switch cause {
-	case refusal.CoAPMalformed, refusal.RegistrationMalformed, refusal.SignMethodUnknown, refusal.SequenceMalformed, refusal.CiphertextMalformed,
+	case refusal.CoAPMalformed, refusal.TokenLoginMalformed, refusal.RegistrationMalformed, refusal.SignMethodUnknown, refusal.SequenceMalformed, refusal.CiphertextMalformed,
 		refusal.BlockMalformed, refusal.TopicMalformed, refusal.TopicTooLong, refusal.TopicTooDeep:
 		return codes.BadRequest
 	case refusal.SignMismatch, refusal.SignLength, refusal.DeviceNotFound, refusal.ProductNotFound, refusal.RegistrationSignMismatch,
-		refusal.TokenUnknown, refusal.SequenceMissing, refusal.SequenceReplayed, refusal.PSKOtherDevice, refusal.DownloadExpired:
+		refusal.TokenUnknown, refusal.TokenMissing, refusal.TokenMalformed, refusal.TokenExpired, refusal.TokenRevoked, refusal.TokenOtherProtocol,
+		refusal.TimestampOutOfWindow, refusal.SequenceMissing, refusal.SequenceReplayed, refusal.PSKOtherDevice, refusal.DownloadExpired:
 		return codes.Unauthorized
 	case refusal.CoAPOptionUnknown:
 		return codes.BadOption
@@ -40,9 +44,9 @@ func codeOf(cause refusal.Cause) codes.Code {
 
 // codeFor is how an error is told; one that is no refusal says that nothing was decided.
 func codeFor(err error) (codes.Code, refusal.Cause) {
-	cause := refusal.CauseOf(err)
-	if cause == "" {
-		cause = uplink.CauseOf(err)
+	cause := uplink.CauseOf(err)
+	if _, ok := errors.AsType[*devicetoken.Undecided](err); ok {
+		cause = refusal.BackendUnavailable
 	}
 	return codeOf(cause), cause
 }

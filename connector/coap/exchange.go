@@ -1,6 +1,7 @@
 package coap
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -8,6 +9,7 @@ import (
 
 	"relink/connector/session"
 	"relink/connector/uplink"
+	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/sign"
@@ -127,34 +129,27 @@ func (x *Exchange) respondCode(code codes.Code) {
 
 // stranger refuses a request that has not proved to know a token. Such lines of the device log are limited.
 func (x *Exchange) stranger(err error) {
-	code, cause := codeFor(err)
-	s := x.srv
-	s.opts.Meter.Refused(cause)
-	if s.lines.Allow() {
-		x.record(session.OpAuth, code, cause, detailOf(err), "")
-	}
-	x.respondCode(code)
+	x.turnAway(session.OpAuth, iot.DeviceRef{}, err, x.srv.lines.Allow())
 }
 
 // refuse refuses a request of a device that is known.
 func (x *Exchange) refuse(operation string, err error) {
+	x.turnAway(operation, x.entry.device, err, true)
+}
+
+func (x *Exchange) turnAway(operation string, dev iot.DeviceRef, err error, note bool) {
 	code, cause := codeFor(err)
 	x.srv.opts.Meter.Refused(cause)
-	x.record(operation, code, cause, detailOf(err), "")
+	if note {
+		x.srv.opts.Journal.Record(session.Event{
+			Device: dev, Operation: operation, Topic: x.message.Topic, Code: number(code), Reason: cause, Detail: detailOf(err), RemoteAddr: x.peer.Addr.String(),
+		})
+	}
 	x.respondCode(code)
 }
 
-func (x *Exchange) record(operation string, code codes.Code, cause refusal.Cause, detail, signed string) {
-	e := session.Event{Operation: operation, Code: number(code), Reason: cause, Detail: detail, Signed: signed, RemoteAddr: x.peer.Addr.String()}
-	if x.entry != nil {
-		e.Device = x.entry.device
-	}
-	e.Topic = x.message.Topic
-	x.srv.opts.Journal.Record(e)
-}
-
 func detailOf(err error) string {
-	if e, ok := err.(*refusal.Error); ok {
+	if e, ok := errors.AsType[*refusal.Error](err); ok {
 		return e.Detail
 	}
 	return err.Error()

@@ -11,6 +11,7 @@ import (
 	"relink/connector/session"
 	"relink/connector/uplink"
 	"relink/shared/refusal"
+	"relink/shared/token"
 	"relink/shared/topic"
 )
 
@@ -42,12 +43,15 @@ func (s *Server) take(x *Exchange, r *request, known *session.Session) {
 	if e == nil {
 		return // answered, or asked about apart
 	}
-	x.entry, x.cipher = e, e.cipher
+	x.entry = e
+	if x.peer.Transport.Protocol() == ProtocolCoAP {
+		x.cipher = e.cipher
+	}
 	if proved := x.peer.Transport.Device(); !proved.IsZero() && proved != e.device {
 		x.refuse(session.OpUplink, refusal.New(refusal.PSKOtherDevice, "the connection is of "+proved.String()))
 		return
 	}
-	if e.cipher != nil {
+	if x.cipher != nil {
 		if err := x.readSequence(r); err != nil {
 			x.refuse(session.OpUplink, err)
 			return
@@ -55,13 +59,9 @@ func (s *Server) take(x *Exchange, r *request, known *session.Session) {
 	}
 	sess := known
 	if sess == nil {
-		var err error
 		var ok bool
-		if sess, err, ok = s.opts.Keeper.Try(e.token, x.peer.Transport.Protocol()); !ok {
+		if sess, _, ok = s.opts.Keeper.Try(e.token, x.peer.Transport.Protocol()); !ok {
 			s.ask(x, r, e.token)
-			return
-		} else if err != nil {
-			s.turnedAway(x, e, err)
 			return
 		}
 	}
@@ -106,6 +106,9 @@ func (s *Server) find(x *Exchange, r *request, known *session.Session, now int64
 	}
 	protocol := x.peer.Transport.Protocol()
 	e := s.tokens.get(r.auth)
+	if e != nil && e.cipher == nil && protocol == ProtocolCoAP {
+		e = nil // a token of 5684, without a key
+	}
 	switch {
 	case e != nil && e.expires > 0 && e.expires <= now:
 		x.entry = e
@@ -114,12 +117,8 @@ func (s *Server) find(x *Exchange, r *request, known *session.Session, now int64
 		return nil
 	case e != nil:
 		return e
-	case protocol == ProtocolCoAP: // its key is nowhere; what is wrong with it is for the log
-		err := refusal.New(refusal.TokenUnknown, "")
-		if _, why, ok := s.opts.Keeper.Try(string(r.auth), protocol); ok && refusal.CauseOf(why) != "" {
-			errors.As(why, &err)
-		}
-		x.stranger(err)
+	case protocol == ProtocolCoAP: // its key is nowhere
+		s.unknown(x, r.auth, now)
 		return nil
 	case known != nil:
 		e = s.enlist(&entry{token: string(r.auth), device: known.Ref})
@@ -127,6 +126,23 @@ func (s *Server) find(x *Exchange, r *request, known *session.Session, now int64
 	}
 	s.ask(x, r, string(r.auth))
 	return nil
+}
+
+// unknown refuses a token that is not in the table. What is wrong with it, and whose it is, is for the log.
+func (s *Server) unknown(x *Exchange, text []byte, now int64) {
+	claims, err := s.opts.Sealer.Open(string(text))
+	switch family, _ := token.FamilyOf(ProtocolCoAP); {
+	case err != nil:
+		x.stranger(refusal.New(refusal.TokenMalformed, ""))
+		return
+	case claims.Family != family:
+		err = refusal.New(refusal.TokenOtherProtocol, "")
+	case claims.ExpiresAt*1000 <= now:
+		err = refusal.New(refusal.TokenExpired, time.Unix(claims.ExpiresAt, 0).UTC().Format(time.RFC3339))
+	default:
+		err = refusal.New(refusal.TokenUnknown, "")
+	}
+	x.turnAway(session.OpAuth, claims.Device, err, s.sealed.Allow())
 }
 
 // enlist puts a token into the table.
@@ -155,7 +171,8 @@ func (s *Server) ask(x *Exchange, r *request, token string) {
 		defer cancel()
 		sess, err := s.opts.Keeper.Session(ctx, token, x.peer.Transport.Protocol(), x.peer.Addr.String())
 		if err != nil {
-			s.turnedAway(x, x.entry, err)
+			code, _ := codeFor(err) // the Keeper has noted it
+			x.respondCode(code)
 			return
 		}
 		x.forget()
@@ -164,15 +181,6 @@ func (s *Server) ask(x *Exchange, r *request, token string) {
 	}) {
 		x.drop(countBusy)
 	}
-}
-
-// turnedAway refuses a request because of its token.
-func (s *Server) turnedAway(x *Exchange, e *entry, err error) {
-	if e == nil || refusal.CauseOf(err) == "" {
-		x.stranger(err)
-		return
-	}
-	x.refuse(session.OpUplink, err)
 }
 
 // readSequence decrypts the sequence number. Whether padding or digits are wrong is not told.
@@ -238,14 +246,9 @@ func (s *Server) publish(x *Exchange, sess *session.Session, path, payload []byt
 		}
 	}
 	last := e.last
-	perSecond := s.opts.Rates.UpQoS1
-	if qos == 0 {
-		perSecond = s.opts.Rates.UpQoS0
-	}
-	within := e.up[qos].Take(now, perSecond)
 	e.mu.Unlock()
-	if !within {
-		s.notTaken(x, path, qos, refusal.New(refusal.RateLimitedMessages, ""), now)
+	if err := s.opts.Keeper.Allow(sess, qos); err != nil {
+		s.notTaken(x, path, qos, err, now)
 		return
 	}
 	x.path, x.reply = last.name, last.reply

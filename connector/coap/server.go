@@ -23,6 +23,7 @@ import (
 // Options configure a Server. The first group is required.
 type Options struct {
 	Keeper     Keeper
+	Sealer     Opener
 	Router     *uplink.Router
 	Dispatcher session.Dispatcher // for dynamic registration
 	Journal    session.Journal
@@ -35,7 +36,6 @@ type Options struct {
 	Files    download.Source  // where downloads are; nil: there are none
 	URLs     download.Opener  // of downloads
 
-	Rates         limits.Rates  // of messages of one device: QoS 0 is NON, QoS 1 is CON; the zero value has no limits
 	LoginTimeout  time.Duration // of function auth; 8 s
 	MaxTokens     int           // that are known at the same time; 100,000
 	MaxRemembered int           // messages whose replies are kept for retransmissions; 400,000
@@ -105,6 +105,7 @@ type Server struct {
 	bodies  atomic.Int64
 	mid     atomic.Uint32 // of NON responses
 	lines   *rate.Limiter // of the device log, for what strangers can cause
+	sealed  *rate.Limiter // and for what who has seen a token can
 	counts  counts
 	authing chan struct{} // semaphores
 	looking chan struct{}
@@ -128,7 +129,7 @@ func New(o Options) *Server {
 		opts: o, log: o.Logger, now: o.Now, seed: maphash.MakeSeed(), tokens: newTokens(o.MaxTokens),
 		peers:  newPeers(peersLimit{perPeer, bytesPerPeer, o.MaxRemembered, o.MaxReplies}),
 		logins: newPeers(peersLimit{8, 4 << 10, 16 << 10, 8 << 20}),
-		lines:  rate.NewLimiter(20, 200), authing: make(chan struct{}, o.MaxLogins), looking: make(chan struct{}, maxLookups),
+		lines:  rate.NewLimiter(20, 200), sealed: rate.NewLimiter(100, 1000), authing: make(chan struct{}, o.MaxLogins), looking: make(chan struct{}, maxLookups),
 		idle: make(chan struct{}), ctx: ctx, end: end,
 	}
 	if o.Files != nil && o.URLs != nil {

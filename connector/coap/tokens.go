@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"relink/connector/limits"
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/topic"
@@ -36,8 +35,7 @@ type entry struct {
 
 	mu      sync.Mutex
 	window  window
-	peer    Peer             // that used it last
-	up      [2]limits.Bucket // by QoS
+	peer    Peer // that used it last
 	last    lastTopic
 	upload  *upload // being put together
 	pending *reply  // more blocks of it may be asked for

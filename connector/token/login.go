@@ -25,21 +25,31 @@ type Ticket struct {
 
 // Login has a login decided by function auth. Errors are those of Session.
 func (k *Keeper) Login(ctx context.Context, l *device.TokenLogin) (*Ticket, error) {
-	ticket, err := k.login(ctx, l)
+	return k.decide(ctx, l, false)
+}
+
+// LoginAgain is Login for a device that has proved itself from the same address before: that others fail from there, where anybody can
+// pretend to be, does not stop it.
+func (k *Keeper) LoginAgain(ctx context.Context, l *device.TokenLogin) (*Ticket, error) {
+	return k.decide(ctx, l, true)
+}
+
+func (k *Keeper) decide(ctx context.Context, l *device.TokenLogin, familiar bool) (*Ticket, error) {
+	ticket, err := k.login(ctx, l, familiar)
 	if err != nil {
 		return nil, k.turnAway(err, l.Protocol, l.RemoteAddr)
 	}
 	return ticket, nil
 }
 
-func (k *Keeper) login(ctx context.Context, l *device.TokenLogin) (*Ticket, error) {
+func (k *Keeper) login(ctx context.Context, l *device.TokenLogin, familiar bool) (*Ticket, error) {
 	began := k.now()
 	var dev iot.DeviceRef
 	if pk, dn := l.Params["productKey"], l.Params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
 		dev = iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
 	}
 	switch {
-	case k.opts.Budget != nil && !k.opts.Budget.Allows(addrOf(l.RemoteAddr)):
+	case !familiar && k.opts.Budget != nil && !k.opts.Budget.Allows(addrOf(l.RemoteAddr)):
 		return nil, refused(refusal.RateLimitedSource, dev)
 	case dev.IsZero():
 		return nil, &Refused{Why: refusal.New(refusal.TokenLoginMalformed, "productKey or deviceName")}
