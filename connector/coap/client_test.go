@@ -156,12 +156,18 @@ func (c *client) sealed(topic string, payload string) message.Message {
 
 func (c *client) send(m message.Message) []byte {
 	c.t.Helper()
+	b := c.encode(m)
+	if _, err := c.conn.Write(b); err != nil {
+		c.t.Fatal(err)
+	}
+	return b
+}
+
+func (c *client) encode(m message.Message) []byte {
+	c.t.Helper()
 	b := make([]byte, 4096)
 	n, err := coder.DefaultCoder.Encode(m, b)
 	if err != nil {
-		c.t.Fatal(err)
-	}
-	if _, err := c.conn.Write(b[:n]); err != nil {
 		c.t.Fatal(err)
 	}
 	return b[:n]

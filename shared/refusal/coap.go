@@ -41,7 +41,7 @@ var coaps = []Explanation{
 	{BlockMalformed, "A block has a size that blocks do not have, or its number is behind the end (code 4.00).",
 		"Use blocks of 16 to 1024 bytes, all of one size but the last."},
 	{BlockTooLarge, "A body sent in blocks is larger than 128 KB (code 4.13).",
-		"Split the message."},
+		"Split the message into several, each of 128 KB at most."},
 	{PSKOtherDevice, "The device that authenticates, or whose token is used, is not the one whose pre-shared key or certificate opened the DTLS connection (code 4.01).",
 		"Use one device's identity for both; a gateway's sub-devices need connections of their own."},
 }
