@@ -310,17 +310,20 @@ func TestAddBlock(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	data, err := os.ReadFile("testdata/golden_model.json")
-	if err != nil {
-		f.Fatal(err)
+	for _, name := range []string{"golden_model.json", "golden_module.json"} {
+		data, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+		m, err := Parse(data)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(m.ToThingModelJSON("pk", "1", ""))
 	}
-	f.Add(data)
-	m, err := Parse(data)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(m.ToThingModelJSON("pk", "1", ""))
 	f.Add([]byte(thing))
+	f.Add([]byte(`{"properties":[],"functionBlocks":[{"functionBlockId":"meter","functionBlockName":"Meter","productKey":"pk"}]}`))
 	f.Add([]byte(`{"properties":[{"identifier":"a","name":"A","accessMode":"r","dataType":{"type":"array","specs":{"size":1,"item":{"type":"text"}}}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if m, err := FromThingModelJSON(data); err == nil {
