@@ -61,8 +61,11 @@ func newQueue(t testing.TB, c ali.MNSClient, name string, options ...ali.QueueOp
 	if err := ali.NewMNSQueueManager(c).CreateQueueWithOptions(name, options...); err != nil {
 		t.Fatal(err)
 	}
-	return ali.NewMNSQueue(name, c, 1_000_000)
+	return queueOf(c, name)
 }
+
+// queueOf is a queue that exists. The SDK's counter of calls is not safe for concurrent use: each goroutine has a queue of its own.
+func queueOf(c ali.MNSClient, name string) ali.AliMNSQueue { return ali.NewMNSQueue(name, c, 1_000_000) }
 
 func send(t testing.TB, q ali.AliMNSQueue, m ali.MessageSendRequest) ali.MessageSendResponse {
 	t.Helper()

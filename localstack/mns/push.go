@@ -96,15 +96,15 @@ func (s *Server) attempt(l *lane, t task) error {
 		return nil // the server closes: it is due again when it is back
 	}
 	if err == nil {
-		s.stats.pushed.Add(1)
+		defer s.stats.pushed.Add(1) // counted once it is stored
 		return s.finishTask(l, t, len(payload), nil)
 	}
-	s.stats.pushFails.Add(1)
+	defer s.stats.pushFails.Add(1)
 	again := task{id: t.id, attempts: t.attempts + 1}
 	wait, more := retryAfter(info.Strategy, int(again.attempts))
 	s.log.Info("notification failed", "topic", l.topic, "subscription", l.name, "message_id", n.ID, "endpoint", info.Endpoint, "attempt", again.attempts, "error", err.Error(), "again", more)
 	if !more {
-		s.stats.dropped.Add(1)
+		defer s.stats.dropped.Add(1)
 		s.log.Warn("notification given up", "topic", l.topic, "subscription", l.name, "message_id", n.ID, "endpoint", info.Endpoint, "error", err.Error())
 		return s.finishTask(l, t, len(payload), nil)
 	}

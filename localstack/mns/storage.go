@@ -63,7 +63,7 @@ func openDB(o Options, log *slog.Logger) (*pebble.DB, error) {
 	case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("mns directory %s is in use by another process: %w", dir, err)
 	case err != nil:
-		return nil, fmt.Errorf("open message store: %w", err)
+		return nil, fmt.Errorf("open mns directory %s: %w", dir, err)
 	}
 	return db, nil
 }
