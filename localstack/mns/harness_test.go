@@ -52,7 +52,11 @@ func start(t testing.TB, o mns.Options) (*mns.Server, string) {
 }
 
 func client(endpoint string) ali.MNSClient {
-	return ali.NewAliMNSClient(endpoint, mns.DefaultAccessKeyID, mns.DefaultAccessKeySecret)
+	return clientAs(endpoint, mns.DefaultAccessKeyID, mns.DefaultAccessKeySecret, "")
+}
+
+func clientAs(endpoint, id, secret, token string) ali.MNSClient {
+	return ali.NewAliMNSClientWithConfig(ali.AliMNSClientConfig{EndPoint: endpoint, AccessKeyId: id, AccessKeySecret: secret, Token: token})
 }
 
 // newQueue creates a queue.
@@ -65,7 +69,9 @@ func newQueue(t testing.TB, c ali.MNSClient, name string, options ...ali.QueueOp
 }
 
 // queueOf is a queue that exists. The SDK's counter of calls is not safe for concurrent use: each goroutine has a queue of its own.
-func queueOf(c ali.MNSClient, name string) ali.AliMNSQueue { return ali.NewMNSQueue(name, c, 1_000_000) }
+func queueOf(c ali.MNSClient, name string) ali.AliMNSQueue {
+	return ali.NewMNSQueue(name, c, 1_000_000)
+}
 
 func send(t testing.TB, q ali.AliMNSQueue, m ali.MessageSendRequest) ali.MessageSendResponse {
 	t.Helper()

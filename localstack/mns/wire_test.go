@@ -183,12 +183,12 @@ func TestQueueDelay(t *testing.T) {
 func TestToken(t *testing.T) {
 	t.Parallel()
 	_, endpoint := start(t, mns.Options{})
-	c := ali.NewAliMNSClientWithToken(endpoint, mns.DefaultAccessKeyID, mns.DefaultAccessKeySecret, "token")
+	c := clientAs(endpoint, mns.DefaultAccessKeyID, mns.DefaultAccessKeySecret, "token")
 	if err := ali.NewMNSQueueManager(c).CreateSimpleQueue("q"); err != nil {
 		t.Error(err)
 	}
-	wantCode(t, ali.NewMNSQueueManager(ali.NewAliMNSClient(endpoint, mns.DefaultAccessKeyID, "wrong")).CreateSimpleQueue("p"), "SignatureDoesNotMatch")
-	wantCode(t, ali.NewMNSQueueManager(ali.NewAliMNSClient(endpoint, "wrong", "wrong")).CreateSimpleQueue("p"), "InvalidAccessKeyId")
+	wantCode(t, ali.NewMNSQueueManager(clientAs(endpoint, mns.DefaultAccessKeyID, "wrong", "")).CreateSimpleQueue("p"), "SignatureDoesNotMatch")
+	wantCode(t, ali.NewMNSQueueManager(clientAs(endpoint, "wrong", "wrong", "")).CreateSimpleQueue("p"), "InvalidAccessKeyId")
 }
 
 func TestFaults(t *testing.T) {
