@@ -28,7 +28,7 @@ type Rule struct {
 	statement Statement
 	from      From
 	format    Format
-	where     op // nil: always
+	where     []op // all of them have to be true: an AND is cut into its parts
 	fields    []field
 	plain     bool // no *, no thingPropertyFlatMap, no name twice: members can be written one after another
 	passes    bool // BINARY with SELECT *: the payload is the result
@@ -105,8 +105,10 @@ func compileStatement(s Statement, from From, format Format) (*Rule, error) {
 		seen[f.Key] = true
 		r.fields = append(r.fields, out)
 	}
-	if s.Where != nil {
-		r.where = compile(s.Where)
+	if and, ok := s.Where.(*And); ok {
+		r.where = compileAll(and.List)
+	} else if s.Where != nil {
+		r.where = []op{compile(s.Where)}
 	}
 	return r, nil
 }

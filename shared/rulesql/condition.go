@@ -111,16 +111,22 @@ func isProbe(e Expr) bool {
 }
 
 func comparisonCondition(e *Comparison) (condition, bool) {
-	x, y, op := e.X, e.Y, e.Op
-	if _, ok := x.(*Literal); ok {
-		x, y = y, x
+	x, op := e.X, e.Op
+	v, ok := constantOf(e.Y)
+	if !ok {
+		if v, ok = constantOf(x); !ok {
+			return condition{}, false
+		}
+		x = e.Y
 		op = [...]CompareOp{Equal: Equal, NotEqual: NotEqual, Less: Greater, LessEqual: GreaterEqual, Greater: Less, GreaterEqual: LessEqual}[op]
 	}
-	l, ok := y.(*Literal)
-	if !ok || !isProbe(x) || op == NotEqual || op != Equal && l.Value.kind != Number {
+	if !isProbe(x) || op == NotEqual {
 		return condition{}, false
 	}
-	return condition{x, op, []Value{l.Value}}, true
+	if _, ok := v.number(); op != Equal && !ok {
+		return condition{}, false
+	}
+	return condition{x, op, []Value{v}}, true
 }
 
 func inCondition(e *In) (condition, bool) {
@@ -129,11 +135,28 @@ func inCondition(e *In) (condition, bool) {
 	}
 	c := condition{value: e.X, op: Equal}
 	for _, y := range e.List {
-		l, ok := y.(*Literal)
+		v, ok := constantOf(y)
 		if !ok {
 			return condition{}, false
 		}
-		c.constants = append(c.constants, l.Value)
+		c.constants = append(c.constants, v)
 	}
 	return c, true
+}
+
+// constantOf is the value of an expression that is the same for every message.
+func constantOf(e Expr) (Value, bool) {
+	varies := func(e Expr) bool {
+		switch e.(type) {
+		case *Path, *Call:
+			return true
+		}
+		return false
+	}
+	if holds(e, varies) {
+		return Value{}, false
+	}
+	c := run{steps: DefaultMaxSteps}
+	v := compile(e).eval(&c)
+	return v, c.err == nil
 }

@@ -39,16 +39,26 @@ func (r *Rule) Eval(ctx context.Context, env *Env, m *Message) Result {
 		return Result{Outcome: InvalidFormat, Err: err}
 	}
 	c := r.start(ctx, env, m)
-	if r.where != nil {
-		met := r.where.eval(c).isTrue()
-		if c.err != nil {
-			return Result{Outcome: Failed, Err: c.err}
-		}
-		if !met {
-			return Result{Outcome: NotMet}
-		}
+	met := r.met(c)
+	switch {
+	case c.err != nil:
+		return Result{Outcome: Failed, Err: c.err}
+	case !met:
+		return Result{Outcome: NotMet}
 	}
 	return r.result(c)
+}
+
+// met evaluates WHERE. It stops at the first part that is not true, null included, since the whole cannot be met any more: what
+// comes behind is neither asked nor can it fail.
+func (r *Rule) met(c *run) bool {
+	for _, part := range r.where {
+		c.spend(1)
+		if !part.eval(c).isTrue() || c.err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // start begins an evaluation. The run lives in the message, so that it costs no allocation.

@@ -64,7 +64,7 @@ func fieldName(f field) string {
 
 // decide does what Eval does.
 func (t *Trace) decide(r *Rule, c *run) {
-	met := r.where == nil || r.where.eval(c).isTrue()
+	met := r.met(c)
 	switch {
 	case c.err != nil:
 		t.Outcome, t.Err = Failed, c.err
