@@ -11,7 +11,7 @@ type Statement struct {
 type Field struct {
 	Star bool
 	Expr Expr
-	Key  string // the member's name in the result: the alias, or the source text of the expression
+	Key  string // the member's name in the result: the alias, or the source text of the expression; of thingPropertyFlatMap ""
 }
 
 // An Expr is one of the types below. String writes it so that it parses to the same again.

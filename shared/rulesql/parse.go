@@ -198,12 +198,16 @@ func (p *parser) field() (Field, error) {
 	if start.kind == tokenQuoted && p.tokens[p.at-1].start == start.start {
 		f.Key = start.text // a path without its quotes
 	}
+	flat := false
+	if c, ok := e.(*Call); ok && c.Name == flatMapName {
+		flat, f.Key = true, ""
+	}
 	named := p.keyword("AS")
 	t := p.peek()
 	switch {
 	case t.kind == tokenName && !(unsupported[strings.ToUpper(t.text)] != "" && !named && p.tokens[p.at+1].kind == tokenName),
 		t.kind == tokenQuoted, t.kind == tokenString:
-		if c, ok := e.(*Call); ok && c.Name == flatMapName {
+		if flat {
 			return Field{}, p.fail(t, "%s takes no alias: it adds several members", flatMapName)
 		}
 		if t.text == "" {
