@@ -26,13 +26,12 @@ import (
 //
 // Lines that begin with # are comments.
 type goldenCase struct {
-	line            int
-	m               Message
-	format          Format
-	from            string
-	selects, where  string
-	want            string // with the first character that says which kind
-	payloadIsObject bool
+	line           int
+	m              Message
+	format         Format
+	from           string
+	selects, where string
+	want           string // with the first character that says which kind
 }
 
 type tagMap map[string]string

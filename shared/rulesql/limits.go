@@ -5,7 +5,8 @@ package rulesql
 const (
 	MaxStatement = 16 << 10 // bytes of SELECT, FROM and WHERE together
 	MaxFields    = 50       // fields in SELECT; thingPropertyFlatMap lifts it to maxFlatFields
-	MaxName      = 256      // bytes of an alias or a path
+	MaxName      = 256      // bytes of a path
+	MaxKey       = 1024     // bytes of the name of a field: an alias, or the text of an expression without one
 	MaxDepth     = 32       // parentheses, calls and CASE inside each other
 	MaxNodes     = 2048     // operators, operands and calls of one statement
 	MaxString    = 4096     // bytes of one string constant

@@ -96,7 +96,7 @@ func TestParseStatement(t *testing.T) {
 	for sql, want := range map[string]string{
 		"select a from /a1x/+/user/# where b=1;":                    `SELECT a FROM "/a1x/+/user/#" WHERE b = 1`,
 		"SELECT * FROM '/sys/a1x/d1/thing/event/property/post'":     `SELECT * FROM "/a1x/d1/thing/event/property/post"`,
-		"select a.from x,\n b\tfrom\n\"/a1x/d1/user/x\" where\na":    `SELECT a.from AS 'x', b FROM "/a1x/d1/user/x" WHERE a`,
+		"select a.from x,\n b\tfrom\n\"/a1x/d1/user/x\" where\na":   `SELECT a.from AS 'x', b FROM "/a1x/d1/user/x" WHERE a`,
 		"select a b, from /a1x/d1/user/x where not(a) or (b and c)": `SELECT a AS 'b' FROM "/a1x/d1/user/x" WHERE NOT a OR b AND c`,
 	} {
 		r, err := CompileSQL(sql, JSON)
@@ -105,16 +105,16 @@ func TestParseStatement(t *testing.T) {
 		}
 	}
 	for sql, want := range map[string]string{
-		"select a":                          `statement, column 9, near "the end": a comma, AS or FROM expected`,
-		"select a from":                     `statement, column 14, near "the end": the topic is missing after FROM`,
-		"select a from '/a1x":               `statement, column 15, near "'": the closing quote of the topic is missing`,
-		"select a from /a1x/d1/x x":         `statement, column 25, near "x": WHERE, AND, OR or the end expected`,
-		"update a":                          `statement, column 1, near "update": SELECT expected`,
-		"select a from /a1x/d1/thing/x":     `FROM, near "/a1x/d1/thing/x": there is no such system topic`,
-		"select a from /a1x/d1/x where":     `statement, column 30, near "the end": a value expected`,
-		"select a from /a1x/d1/x join b":    `statement, column 25, near "join": joins are not supported`,
-		"select a from /a1x/d1/x limit 5":   `statement, column 25, near "limit": LIMIT is not supported`,
-		"select 温, b c d from /a1x/d1/x":     `statement, column 15, near "d": a comma, AS or FROM expected`,
+		"select a":                            `statement, column 9, near "the end": a comma, AS or FROM expected`,
+		"select a from":                       `statement, column 14, near "the end": the topic is missing after FROM`,
+		"select a from '/a1x":                 `statement, column 15, near "'": the closing quote of the topic is missing`,
+		"select a from /a1x/d1/x x":           `statement, column 25, near "x": WHERE, AND, OR or the end expected`,
+		"update a":                            `statement, column 1, near "update": SELECT expected`,
+		"select a from /a1x/d1/thing/x":       `FROM, near "/a1x/d1/thing/x": there is no such system topic`,
+		"select a from /a1x/d1/x where":       `statement, column 30, near "the end": a value expected`,
+		"select a from /a1x/d1/x join b":      `statement, column 25, near "join": joins are not supported`,
+		"select a from /a1x/d1/x limit 5":     `statement, column 25, near "limit": LIMIT is not supported`,
+		"select 温, b c d from /a1x/d1/x":      `statement, column 15, near "d": a comma, AS or FROM expected`,
 		"select a from \"/a1x/d1/x\" where '": `statement, column 33, near "'": the closing quote is missing`,
 	} {
 		if _, err := CompileSQL(sql, JSON); err == nil || err.Error() != want {
