@@ -44,6 +44,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	results := make([]record.Result, len(batch.Records))
 	var ended ends
 	var begun, delivered []int
+	var heard sounds
 	leases := make(map[string]int)            // node to its last lease in this batch
 	subscribed := make(map[iot.DeviceRef]int) // device to its last subscriptions in this batch
 	for i := range batch.Records {
@@ -57,6 +58,8 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			}
 		case device.TopicOffline:
 			err = ended.add(i, rec)
+		case device.TopicHeard:
+			err = heard.add(i, rec)
 		case device.TopicDelivered:
 			delivered = append(delivered, i)
 		case device.TopicSubscriptions:
@@ -83,6 +86,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			results[i] = h.failed(ctx, &batch.Records[i], err)
 		}
 	}
+	h.hear(ctx, &batch, &heard, results)
 	h.subscribe(ctx, &batch, subscribed, results)
 	h.renew(ctx, &batch, leases, results)
 	return record.AppendResults(nil, results), nil

@@ -1,5 +1,5 @@
 // Lifecycle is the function that keeps who is online: it looks once more at who came online, ends
-// sessions, keeps what devices have subscribed, and renews the leases of connectors; it hands out what is queued for a
+// sessions, notes when devices without a connection were heard of, keeps what devices have subscribed, and renews the leases of connectors; it hands out what is queued for a
 // device that comes online, and forgets what a device has acknowledged.
 package main
 

@@ -194,8 +194,8 @@ func (a *api) detail(p *store.Product, d *store.Device, s registry.State) device
 		GmtCreate: local(d.CreatedAt), UtcCreate: utc(d.CreatedAt)}
 	if s.Session != nil {
 		t.GmtActive, t.UtcActive = local(s.Session.ActiveAt), utc(s.Session.ActiveAt)
-		t.GmtOnline, t.UtcOnline = local(s.Session.OnlineAt), utc(s.Session.OnlineAt)
-		t.IPAddress = s.Session.RemoteAddr
+		t.GmtOnline, t.UtcOnline = local(s.Session.LastActive()), utc(s.Session.LastActive())
+		t.IPAddress = s.Session.LastAddr()
 		if host, _, err := net.SplitHostPort(t.IPAddress); err == nil {
 			t.IPAddress = host
 		}

@@ -56,7 +56,7 @@ func (a *api) batchGetDeviceState(ctx context.Context, c *openapi.Call) (any, er
 		d, s := devices[i], states[i]
 		t := deviceState{status: status{s.Status, s.Since}, DeviceID: d.IotID, DeviceName: d.Ref.DeviceName, IotID: d.IotID}
 		if s.Session != nil {
-			t.LastOnlineTime, t.AsAddress = local(s.Session.OnlineAt), s.Session.RemoteAddr
+			t.LastOnlineTime, t.AsAddress = local(s.Session.LastActive()), s.Session.LastAddr()
 		}
 		return t
 	})

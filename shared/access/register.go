@@ -148,7 +148,7 @@ func (s *Service) issue(ctx context.Context, id string, tokens bool, k *asking) 
 			return
 		}
 		// A device that has a secret of its own, and has used it, is not given away by a token either.
-		if session != nil && session.OnlineAt > dev.Credentials.ResetAt && (!tokens || session.SecretSerial != 0) {
+		if session != nil && session.LastActive() > dev.Credentials.ResetAt && (!tokens || session.SecretSerial != 0) {
 			k.refuse(refusal.AlreadyActivated, "")
 			return
 		}

@@ -91,13 +91,32 @@ func (t *Tokens) Login(ctx context.Context, logins []device.TokenLogin) []TokenD
 			a.verify(now.UnixMilli())
 		}
 	}
+	var heard []store.Hearing
+	var proven []int
 	for i := range attempts {
 		a := &attempts[i]
-		answers[i].Refusal, answers[i].Err = decisions[i].Refusal, decisions[i].Err
 		if a.decided() {
 			continue
 		}
-		answers[i].Token, answers[i].Err = t.issue(a, logins[i].Protocol, now)
+		if answers[i].Token, a.answer.Err = t.issue(a, logins[i].Protocol, now); a.answer.Err != nil {
+			continue
+		}
+		proven = append(proven, i)
+		heard = append(heard, store.Hearing{
+			Ref: a.device.Ref, At: now.UnixMilli(), Until: now.UnixMilli() + device.OnlineFor(logins[i].Protocol), Over: logins[i].Protocol,
+			From: logins[i].RemoteAddr, Login: true, SecretSerial: a.serial,
+		})
+	}
+	if len(heard) > 0 {
+		for j, err := range s.sessions.Hear(ctx, heard) { // before the device learns of it: from now on it is active
+			decisions[proven[j]].Err = err
+		}
+	}
+	for i := range answers {
+		answers[i].Refusal, answers[i].Err = decisions[i].Refusal, decisions[i].Err
+		if answers[i].Err != nil {
+			answers[i].Token = nil
+		}
 	}
 	return answers
 }

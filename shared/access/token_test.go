@@ -226,3 +226,43 @@ func TestPSK(t *testing.T) {
 		t.Errorf("rotated: %+v", d)
 	}
 }
+
+// TestTokenActivates: who has got a token is active, with the secret that it used, and is not given away by a registration.
+func TestTokenActivates(t *testing.T) {
+	t.Parallel()
+	k, s, now := tokens(t, TokenOptions{})
+	d := k.Login(t.Context(), []device.TokenLogin{{Protocol: "coap", Params: params(map[string]string{"sign": "-"})}, {Protocol: "coap", Params: params(nil), RemoteAddr: "10.0.0.1:5"}})
+	if d[0].Refusal == nil || d[1].Token == nil {
+		t.Fatalf("%+v", d)
+	}
+	at := now.UnixMilli()
+	got, err := s.Sessions().Get(t.Context(), vectorRef)
+	if err != nil || got == nil || got.ActiveAt != at || got.HeardAt != at || got.HeardUntil != at+600_000 || got.SecretSerial != 4 || got.HeardFrom != "10.0.0.1:5" || got.Node != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	product, err := s.Products().Get(t.Context(), vectorRef.ProductKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	product.Secret, product.DynamicRegister = "ps", true
+	if err := s.Products().Update(t.Context(), product); err != nil {
+		t.Fatal(err)
+	}
+	*now = now.Add(time.Hour) // the product is read again
+	issue := k.service.Register(t.Context(), []string{"1"}, []device.Registration{{
+		ProductKey: string(vectorRef.ProductKey), DeviceName: string(vectorRef.DeviceName), Random: "r", SignMethod: "hmacsha1",
+		Sign: sign.Sign(sign.HMACSHA1, "ps", sign.RegisterContent(vectorRef, "r")),
+	}})[0]
+	if issue.Refusal == nil || issue.Refusal.Cause != string(refusal.AlreadyActivated) {
+		t.Errorf("registration: %+v", issue)
+	}
+	s.Fault = func(op string, _ iot.DeviceRef) error {
+		if op == "sessions.hear" {
+			return iot.Errorf(iot.Throttled, "busy")
+		}
+		return nil
+	}
+	if d := k.Login(t.Context(), []device.TokenLogin{{Protocol: "http", Params: params(nil)}})[0]; d.Token != nil || !iot.Is(d.Err, iot.Throttled) {
+		t.Errorf("while the table is throttled: %+v", d)
+	}
+}

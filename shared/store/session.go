@@ -53,6 +53,7 @@ func readSession(ref iot.DeviceRef, row cells) *Session {
 		Persistent: row.bool("persistent"), Expiry: row.int("expiry"), Since: row.int("since"), QueueFrom: row.int("queue_from"),
 		SecretSerial: row.int("secret_serial"), Flaps: int(row.int("flaps")), FlapSince: row.int("flap_since"),
 		Subscribed: readList[device.Subscription](row, "subscribed"), Muted: readList[string](row, "muted"),
+		HeardAt: row.int("heard_at"), HeardSince: row.int("heard_since"), HeardUntil: row.int("heard_until"), HeardOver: row.str("heard_over"), HeardFrom: row.str("heard_from"),
 	}
 }
 
@@ -74,6 +75,7 @@ func NextSession(t *Take, before *Session) *Session {
 		next.Epoch = max(t.At, before.Epoch+1)
 		next.ActiveAt = before.ActiveAt
 		next.Subscribed, next.Muted = before.Subscribed, before.Muted
+		next.HeardAt, next.HeardSince, next.HeardUntil, next.HeardOver, next.HeardFrom = before.HeardAt, before.HeardSince, before.HeardUntil, before.HeardOver, before.HeardFrom
 		if next.SecretSerial == 0 {
 			next.SecretSerial = before.SecretSerial
 		}

@@ -115,6 +115,14 @@ type Session struct {
 	Flaps     int
 	FlapSince int64
 
+	// What is known of a device that speaks without a connection, over HTTP or CoAP: it has a session of MQTT as well, or none. HeardAt is when it
+	// was last heard of, to a minute; it counts as online from HeardSince until HeardUntil, for which times it was never silent for longer.
+	HeardAt    int64
+	HeardSince int64
+	HeardUntil int64
+	HeardOver  string // http, https, coap, coaps
+	HeardFrom  string // its address
+
 	Client string // what the client id said of the device's software: lan=C,_v=sdk-c-3.0.1
 
 	Subscribed []device.Subscription // the device's own, over all its sessions
@@ -149,6 +157,20 @@ type Sessions interface {
 	// Subscribe replaces what devices have subscribed and muted. The error is Conflict where a newer epoch holds the session.
 	// A device at most once.
 	Subscribe(ctx context.Context, refs []iot.DeviceRef, subs []device.Subscriptions) []error
+	// Hear notes that devices have spoken that have no connection; whoever holds their session of MQTT keeps it. Of a device that was
+	// heard of later nothing is written, and nothing of one without a row unless it is a login. Errs are per hearing.
+	Hear(ctx context.Context, heard []Hearing) []error
+}
+
+// A Hearing is that a device without a connection was heard of.
+type Hearing struct {
+	Ref          iot.DeviceRef
+	At           int64
+	Until        int64  // it counts as online until then
+	Over         string // see Session.HeardOver
+	From         string
+	Login        bool  // it has proved who it is: the first such makes it active
+	SecretSerial int64 // of a login: of the secret that signed
 }
 
 // A Node is one row of the table `node`: a connector that holds sessions while its lease lasts.

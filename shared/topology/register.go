@@ -75,7 +75,7 @@ func mayLearn(gateway iot.DeviceRef, d *store.Device, owner iot.DeviceRef, sessi
 		return errDisabled
 	case !owner.IsZero() && owner != gateway:
 		return errBound
-	case session != nil && session.OnlineAt > d.Credentials.ResetAt && owner != gateway:
+	case session != nil && session.LastActive() > d.Credentials.ResetAt && owner != gateway:
 		return errActivated
 	}
 	return nil

@@ -92,3 +92,19 @@ func (x sessions) End(ctx context.Context, refs []iot.DeviceRef, epochs []int64,
 	}
 	return errs
 }
+
+func (x sessions) Hear(ctx context.Context, heard []store.Hearing) []error {
+	errs := make([]error, len(heard))
+	for i := range heard {
+		end, err := x.s.begin(ctx, "sessions.hear", heard[i].Ref)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		if next := store.NextHeard(&heard[i], x.read(heard[i].Ref)); next != nil {
+			x.s.sessions[heard[i].Ref] = *next
+		}
+		end()
+	}
+	return errs
+}

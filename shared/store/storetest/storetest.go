@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"device_deletion", testDeviceDeletion},
 		{"device_creation_race", testDeviceRace},
 		{"sessions", testSessions},
+		{"heard", testHeard},
 		{"session_of_one_batch", testSessionBatch},
 		{"session_race", testSessionRace},
 		{"subscriptions", testSubscriptions},
