@@ -57,6 +57,13 @@ func (l *lane) deleteFrom(b *pebble.Batch) error {
 	return nil
 }
 
+// dropLane counts off a subscription that has been deleted. l.mu is held.
+func (s *Server) dropLane(l *lane) {
+	l.deleted = true
+	s.stored.Add(-l.bytes)
+	s.pending.Add(-l.pending)
+}
+
 // sorted returns the lanes of a topic in the order of locking. Server.mu is held.
 func (t *topic) sorted() []*lane {
 	list := make([]*lane, 0, len(t.lanes))
@@ -160,6 +167,7 @@ func (s *Server) finishLocked(b *pebble.Batch, l *lane, done task, size int, aga
 		return true, nil
 	}
 	l.pending--
+	s.pending.Add(-1)
 	l.bytes -= int64(size)
 	s.stored.Add(-int64(size))
 	return true, nil

@@ -85,6 +85,7 @@ func (s *Server) loadTopics() error {
 			return false, fmt.Errorf("notification %x of an unknown subscription", key)
 		}
 		l.pending++
+		s.pending.Add(1)
 		s.lastID.Store(max(s.lastID.Load(), binary.BigEndian.Uint64(key[13:])))
 		return true, nil
 	})

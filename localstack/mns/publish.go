@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -31,6 +32,9 @@ func (s *Server) publishMessage(rq *request) error {
 	tag, _ := e.child("MessageTag")
 	if len([]rune(tag)) > maxTag {
 		return outOfRange("MessageTag", 0, maxTag, "characters")
+	}
+	if strings.ContainsAny(tag, "\r\n\t") { // it goes into a header
+		return notValid("MessageTag")
 	}
 	s.mu.RLock()
 	t := s.topics[rq.name]
@@ -154,6 +158,7 @@ func (s *Server) applyPublish(b *pebble.Batch, direct []delivered, tasks []*lane
 	}
 	for _, l := range waiting {
 		l.pending++
+		s.pending.Add(1)
 		l.bytes += int64(len(payload))
 		l.head = min(l.head, t.due)
 		s.stored.Add(int64(len(payload)))

@@ -41,6 +41,9 @@ func newPusher() *http.Client {
 
 // push starts what is due, as far as there is room. A goroutine belongs to one attempt, not to a waiting notification.
 func (s *Server) push() {
+	if s.pending.Load() == s.pushing.Load() {
+		return
+	}
 	s.mu.RLock()
 	var lanes []*lane
 	for _, t := range s.topics {
@@ -102,10 +105,10 @@ func (s *Server) attempt(l *lane, t task) error {
 	defer s.stats.pushFails.Add(1)
 	again := task{id: t.id, attempts: t.attempts + 1}
 	wait, more := retryAfter(info.Strategy, int(again.attempts))
-	s.log.Info("notification failed", "topic", l.topic, "subscription", l.name, "message_id", n.ID, "endpoint", info.Endpoint, "attempt", again.attempts, "error", err.Error(), "again", more)
+	s.log.Info("notification failed", "topic", l.topic, "subscription", l.name, "message_id", n.ID, "endpoint", info.shown(), "attempt", again.attempts, "error", err.Error(), "again", more)
 	if !more {
 		defer s.stats.dropped.Add(1)
-		s.log.Warn("notification given up", "topic", l.topic, "subscription", l.name, "message_id", n.ID, "endpoint", info.Endpoint, "error", err.Error())
+		s.log.Warn("notification given up", "topic", l.topic, "subscription", l.name, "message_id", n.ID, "endpoint", info.shown(), "error", err.Error())
 		return s.finishTask(l, t, len(payload), nil)
 	}
 	again.due = s.ms() + wait.Milliseconds()
@@ -182,7 +185,7 @@ func (s *Server) sign(r *http.Request, l *lane, info *subscriptionInfo, n notifi
 	if info.Format == formatSimplified { // the body says none of it
 		set("x-mns-message-id", n.ID)
 		if n.Tag != "" {
-			set("x-mns-message-tag", url.QueryEscape(n.Tag))
+			set("x-mns-message-tag", n.Tag)
 		}
 		set("x-mns-topic-owner", s.account)
 		set("x-mns-topic-name", l.topic)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -84,6 +85,8 @@ func (p place) before(q place) bool {
 type queue struct {
 	name   string
 	number uint32
+
+	polling atomic.Int64 // receivers that wait, in line or woken
 
 	mu      sync.Mutex
 	info    queueInfo

@@ -93,6 +93,8 @@ func (s *Server) receive(ctx context.Context, q *queue, n int, wait time.Duratio
 		return nil, fail(QpsLimitExceeded)
 	}
 	defer s.waiting.Add(-1)
+	q.polling.Add(1)
+	defer q.polling.Add(-1)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {

@@ -228,6 +228,7 @@ func (s *Server) inserted(q *queue, list []outgoing) {
 		m := &list[i]
 		q.count(&m.state, 1)
 		s.stored.Add(int64(m.size))
+		q.oldest = min(q.oldest, m.id) // it may have got its id before one that is there already
 		if m.class == active {
 			q.putVisible(m.priority, place{m.visible, m.id})
 			ready++

@@ -67,6 +67,7 @@ type Server struct {
 	stored  atomic.Int64  // bytes of messages and notifications
 	waiting atomic.Int64  // receivers that wait
 	pushing atomic.Int64  // notifications under way
+	pending atomic.Int64  // notifications in the store
 
 	stop    context.Context
 	cancel  context.CancelFunc

@@ -58,6 +58,14 @@ func (a *subscriptionAttributes) queue() string {
 	return name
 }
 
+// shown is the endpoint as logs may show it: paths and queries carry secrets of subscribers.
+func (a *subscriptionAttributes) shown() string {
+	if u, err := url.Parse(a.Endpoint); err == nil && u.Host != "" {
+		return u.Scheme + "://" + u.Host
+	}
+	return a.Endpoint
+}
+
 // checkEndpoint refuses what nothing can be sent to. The region and the account of a queue are whatever the SDK made of its
 // endpoint, so only another account's is refused.
 func (s *Server) checkEndpoint(a *subscriptionAttributes) error {
@@ -75,7 +83,7 @@ func (s *Server) checkEndpoint(a *subscriptionAttributes) error {
 	}
 	u, err := url.Parse(a.Endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
-		return fail(EndpointInvalid, a.Endpoint)
+		return fail(EndpointInvalid, "it is neither an HTTP address nor a queue")
 	}
 	return nil
 }
@@ -278,8 +286,7 @@ func (s *Server) unsubscribe(rq *request) error {
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}
-	l.deleted = true
-	s.stored.Add(-l.bytes)
+	s.dropLane(l)
 	delete(s.topics[rq.name].lanes, rq.subscription)
 	rq.w.WriteHeader(http.StatusNoContent)
 	return nil

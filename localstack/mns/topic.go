@@ -166,8 +166,7 @@ func (s *Server) deleteTopic(rq *request) error {
 		return err
 	}
 	for _, l := range lanes {
-		l.deleted = true
-		s.stored.Add(-l.bytes)
+		s.dropLane(l)
 	}
 	delete(s.topics, rq.name)
 	rq.w.WriteHeader(http.StatusNoContent)

@@ -50,7 +50,9 @@ func (s *Server) wakeDue() {
 	s.mu.RLock()
 	var list []*queue
 	for _, q := range s.queues {
-		list = append(list, q)
+		if q.polling.Load() > 0 {
+			list = append(list, q)
+		}
 	}
 	s.mu.RUnlock()
 	for _, q := range list {
