@@ -200,7 +200,7 @@ func (c *connector) downloads(reg prometheus.Registerer, certificate *tls.Config
 
 func (c *connector) internalServer(reg *prometheus.Registry, events session.Journal, meter *ops.Meter) *http.Server {
 	api := &downlink.Server{
-		Registry: c.registry, Drops: c.drops, Journal: events, Logger: c.log, Key: c.settings.InternalKey, Meter: meter, Now: time.Now, Classes: c.mqtt,
+		Registry: c.registry, Drops: c.drops, Journal: events, Logger: c.log, Key: c.settings.InternalKey, Meter: meter, Now: time.Now, Classes: c.mqtt, Tokens: c.tokens,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", api.Handler())

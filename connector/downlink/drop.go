@@ -24,6 +24,7 @@ func (s *Server) drop(d *downlink.Drop) downlink.Outcome {
 	}
 	if cause == refusal.Disabled || cause == refusal.Deleted || cause == refusal.Kicked {
 		s.Drops.Note(ref, cause, s.Now()) // a login may be under way that read the device, or its certificate, before
+		s.forget(ref)
 	}
 	sess := s.Registry.Get(ref)
 	if cause == refusal.TopologyRemoved && sess != nil && sess.Gateway() == nil {

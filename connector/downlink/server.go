@@ -30,7 +30,11 @@ type Server struct {
 	Meter    Meter
 	Now      func() time.Time
 	Classes  Classes // of the products whose devices are connected here
+	Tokens   Tokens  // what is known of devices without a connection; nil: nothing
 }
+
+// Tokens are what is known of devices that speak with a token; *token.Keeper has it.
+type Tokens interface{ Forget(ref iot.DeviceRef) }
 
 // Classes are topic classes of products that change while sessions last; *mqtt.Server has them.
 type Classes interface {
@@ -70,7 +74,20 @@ func (s *Server) Handler() http.Handler {
 			s.answer(w, r, downlink.Outcome{State: downlink.Sent})
 		}
 	})
+	mux.HandleFunc("POST "+downlink.PathForget, func(w http.ResponseWriter, r *http.Request) {
+		var f downlink.Forget
+		if s.read(w, r, &f) {
+			s.forget(f.Ref())
+			s.answer(w, r, downlink.Outcome{State: downlink.Sent})
+		}
+	})
 	return mux
+}
+
+func (s *Server) forget(ref iot.DeviceRef) {
+	if s.Tokens != nil {
+		s.Tokens.Forget(ref)
+	}
 }
 
 // read verifies and decodes a request; if it cannot, it has answered.

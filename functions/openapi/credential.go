@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"relink/shared/device/registry"
+	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/logs"
 	"relink/shared/openapi"
 	"relink/shared/store"
 )
@@ -75,7 +78,20 @@ func (a *api) finishRotation(ctx context.Context, c *openapi.Call) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, a.devices.Finish(ctx, d.Ref, force)
+	if err := a.devices.Finish(ctx, d.Ref, force); err != nil {
+		return nil, err
+	}
+	a.forget(ctx, d.Ref)
+	return nil, nil
+}
+
+// forget has all connectors ask again what a device may do that speaks with a token. One that could not be told asks within a minute by
+// itself, so that is no failure of the call.
+func (a *api) forget(ctx context.Context, dev iot.DeviceRef) {
+	_, err := a.commander.Command(ctx, downlink.Command{Forget: &downlink.Forget{ProductKey: dev.ProductKey, DeviceName: dev.DeviceName}})
+	if err != nil {
+		a.log.LogAttrs(ctx, slog.LevelWarn, "connectors not told of a changed device", logs.Device(dev), logs.Err(err))
+	}
 }
 
 type rotationList struct {

@@ -7,6 +7,7 @@ import (
 
 	"relink/shared/downlink"
 	"relink/shared/iot"
+	"relink/shared/store"
 )
 
 func TestEverywhere(t *testing.T) {
@@ -47,5 +48,35 @@ func TestEverywhere(t *testing.T) {
 		if _, err := svc.Execute(t.Context(), &downlink.Command{Broadcast: &b}); !iot.Is(err, iot.InvalidParams) {
 			t.Errorf("%s: %v", b.Topic, err)
 		}
+	}
+}
+
+// TestForget: a device that speaks with tokens may be known to any connector, so all are told when it is dropped; one that has never done so
+// costs no such calls.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	s, calls, svc := setUp(t)
+	forget := &downlink.Command{Forget: &downlink.Forget{ProductKey: lamp.ProductKey, DeviceName: lamp.DeviceName}}
+	drop := &downlink.Command{Drop: &downlink.Drop{ProductKey: lamp.ProductKey, DeviceName: lamp.DeviceName, Reason: "disabled"}}
+	check := func(what string, cmd *downlink.Command, want string) {
+		t.Helper()
+		calls.called = nil
+		if o, err := svc.Execute(t.Context(), cmd); err != nil {
+			t.Errorf("%s: %+v, %v", what, o, err)
+		}
+		slices.Sort(calls.called)
+		if got := fmt.Sprint(calls.called); got != want {
+			t.Errorf("%s: called %s, want %s", what, got, want)
+		}
+	}
+	check("forget", forget, "[http://n1 http://n2]")
+	take(t, s, "n1")
+	check("drop of a device of MQTT", drop, "[http://n1]")
+	if errs := s.Sessions().Hear(t.Context(), []store.Hearing{{Ref: lamp, At: 1, Over: "http", Login: true}}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	check("drop of one that posts too", drop, "[http://n1 http://n1 http://n2]")
+	if _, err := svc.Execute(t.Context(), &downlink.Command{Forget: &downlink.Forget{ProductKey: "/"}}); !iot.Is(err, iot.InvalidParams) {
+		t.Errorf("malformed: %v", err)
 	}
 }

@@ -18,6 +18,7 @@ type Caller interface {
 	Drop(ctx context.Context, base string, d *downlink.Drop) (downlink.Outcome, error)
 	Broadcast(ctx context.Context, base string, b *downlink.Broadcast) (downlink.Outcome, error)
 	Classes(ctx context.Context, base string, t *downlink.Classes) (downlink.Outcome, error)
+	Forget(ctx context.Context, base string, f *downlink.Forget) (downlink.Outcome, error)
 }
 
 // Stores is where sessions and nodes are.
@@ -49,20 +50,22 @@ func New(s Stores, caller Caller, bounds offline.Bounds, now func() time.Time) *
 // InvalidParams, or Unavailable and Throttled if it is not known what became of it.
 func (s *Service) Execute(ctx context.Context, c *downlink.Command) (downlink.Outcome, error) {
 	set := 0
-	for _, member := range [...]bool{c.Publish != nil, c.Drop != nil, c.Broadcast != nil, c.Classes != nil} {
+	for _, member := range [...]bool{c.Publish != nil, c.Drop != nil, c.Broadcast != nil, c.Classes != nil, c.Forget != nil} {
 		if member {
 			set++
 		}
 	}
 	switch {
 	case set != 1:
-		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a command has exactly one of publish, drop, broadcast and classes")
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "a command has exactly one of publish, drop, broadcast, classes and forget")
 	case c.Publish != nil:
 		return s.publish(ctx, c.Publish)
 	case c.Drop != nil:
 		return s.drop(ctx, c.Drop)
 	case c.Broadcast != nil:
 		return s.broadcast(ctx, c.Broadcast)
+	case c.Forget != nil:
+		return s.forget(ctx, c.Forget)
 	}
 	return s.classes(ctx, c.Classes)
 }
@@ -97,7 +100,29 @@ func (s *Service) drop(ctx context.Context, d *downlink.Drop) (downlink.Outcome,
 		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "product key or device name is malformed")
 	}
 	dev := iot.DeviceRef{ProductKey: d.ProductKey, DeviceName: d.DeviceName}
-	return s.reach(ctx, dev, func(base string) (downlink.Outcome, error) { return s.caller.Drop(ctx, base, d) })
+	session, err := s.sessions.Get(ctx, dev)
+	if err != nil {
+		return downlink.Outcome{State: downlink.Offline}, err
+	}
+	if session != nil && session.HeardAt != 0 { // it speaks with tokens, to any connector
+		_, _ = s.forget(ctx, &downlink.Forget{ProductKey: d.ProductKey, DeviceName: d.DeviceName}) // who was not told asks within a minute
+	}
+	return s.reachFrom(ctx, dev, session, func(base string) (downlink.Outcome, error) { return s.caller.Drop(ctx, base, d) })
+}
+
+// forget tells all connectors that what a device may do has changed.
+func (s *Service) forget(ctx context.Context, f *downlink.Forget) (downlink.Outcome, error) {
+	if !valid(f.ProductKey, f.DeviceName) {
+		return downlink.Outcome{}, iot.Errorf(iot.InvalidParams, "product key or device name is malformed")
+	}
+	return s.everywhere(ctx, func(base string) (o downlink.Outcome, err error) {
+		for range classesTries {
+			if o, err = s.caller.Forget(ctx, base, f); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+		return o, err
+	})
 }
 
 func valid(pk iot.ProductKey, dn iot.DeviceName) bool {

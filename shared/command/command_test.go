@@ -52,6 +52,10 @@ func (c *connectors) Classes(_ context.Context, base string, _ *downlink.Classes
 	return c.call(base)
 }
 
+func (c *connectors) Forget(_ context.Context, base string, _ *downlink.Forget) (downlink.Outcome, error) {
+	return c.call(base)
+}
+
 func setUp(t *testing.T) (*memory.Store, *connectors, *command.Service) {
 	t.Helper()
 	s := memory.New()

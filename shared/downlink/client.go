@@ -60,6 +60,11 @@ func (c *Client) Classes(ctx context.Context, base string, t *Classes) (Outcome,
 	return c.call(ctx, base, PathClasses, t, Patience)
 }
 
+// Forget tells the connector at base that what a device may do has changed. Errors are as those of Publish.
+func (c *Client) Forget(ctx context.Context, base string, f *Forget) (Outcome, error) {
+	return c.call(ctx, base, PathForget, f, Patience)
+}
+
 // CloseIdle closes the connections that no call is using.
 func (c *Client) CloseIdle() { c.http.CloseIdleConnections() }
 

@@ -6,9 +6,11 @@
 //	POST /v1/drop       Drop      → Outcome
 //	POST /v1/broadcast  Broadcast → Outcome
 //	POST /v1/classes    Classes   → Outcome
+//	POST /v1/forget     Forget    → Outcome
 //
 // A device is addressed by its name; a connector only ever writes to that device's own connection, which for a sub-device is its
-// gateway's. The last two are for all devices of a product, and go to every connector (broadcast.go).
+// gateway's. Broadcast and Classes are for all devices of a product, and go to every connector (broadcast.go); so does Forget, because any
+// connector may know a device that has no connection.
 package downlink
 
 import "relink/shared/iot"
@@ -19,6 +21,7 @@ const (
 	PathDrop      = "/v1/drop"
 	PathBroadcast = "/v1/broadcast"
 	PathClasses   = "/v1/classes"
+	PathForget    = "/v1/forget"
 )
 
 // MaxBody bounds a request: a payload of 256 KB in base64 with room for the rest.
@@ -78,6 +81,18 @@ type Drop struct {
 	Reason     string         `json:"reason"` // taken_over, disabled, deleted, topology_removed
 }
 
+// A Forget says that what a device may do has changed: it was disabled, deleted, or its secret was changed. What a connector knows of it as
+// of one that speaks with a token is to be asked for again.
+type Forget struct {
+	ProductKey iot.ProductKey `json:"productKey"`
+	DeviceName iot.DeviceName `json:"deviceName"`
+}
+
+// Ref addresses the device.
+func (f *Forget) Ref() iot.DeviceRef {
+	return iot.DeviceRef{ProductKey: f.ProductKey, DeviceName: f.DeviceName}
+}
+
 // A State says what became of a request.
 type State string
 
@@ -117,4 +132,5 @@ type Command struct {
 	Drop      *Drop      `json:"drop,omitempty"`
 	Broadcast *Broadcast `json:"broadcast,omitempty"`
 	Classes   *Classes   `json:"classes,omitempty"`
+	Forget    *Forget    `json:"forget,omitempty"`
 }
