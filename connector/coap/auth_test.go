@@ -94,8 +94,8 @@ func TestAuthAgain(t *testing.T) {
 	first := c.do(m)
 	second := c.do(m)
 	c.welcome(first)
-	if !bytes.Equal(first.Payload, second.Payload) || f.backend.logins != 1 {
-		t.Errorf("%s and %s, %d logins", first.Payload, second.Payload, f.backend.logins)
+	if logins, _ := f.backend.asked(); !bytes.Equal(first.Payload, second.Payload) || logins != 1 {
+		t.Errorf("%s and %s, %d logins", first.Payload, second.Payload, logins)
 	}
 	other := dial(t, f.address)
 	for range 3 {
@@ -130,9 +130,9 @@ func TestBudgetStopsNoHealthyDevice(t *testing.T) {
 		t.Errorf("a post with a token: %v", got.Code)
 	}
 	healthy.login()
-	logins := f.backend.logins
+	before, _ := f.backend.asked()
 	stranger.do(stranger.request("/auth", []byte(`{"productKey":"a1B2c3D4e5F","deviceName":"lamp-003","sign":"00"}`), nil))
-	if f.backend.logins != logins {
+	if after, _ := f.backend.asked(); after != before {
 		t.Error("a stranger over the budget costs an invocation")
 	}
 }
@@ -201,8 +201,8 @@ func TestSecureTransport(t *testing.T) {
 	if got := w.do(t, other, c, c.sealed(postTopic, postBody)); got.Code != codes.Content {
 		t.Errorf("another node: %v", got.Code)
 	}
-	if other.backend.resumed != 1 {
-		t.Errorf("asked %d times", other.backend.resumed)
+	if _, resumes := other.backend.asked(); resumes != 1 {
+		t.Errorf("asked %d times", resumes)
 	}
 	// The same token without DTLS: there is no key for it.
 	plain := dial(t, f.address)

@@ -110,6 +110,13 @@ func (b *backend) posts() []record.Record {
 	return slices.Clone(b.stored)
 }
 
+// asked is how many logins and resumes were decided.
+func (b *backend) asked() (logins, resumes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.logins, b.resumed
+}
+
 func (b *backend) set(change func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
