@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"relink/connector/coap"
 	"relink/connector/devicelog"
 	"relink/connector/dispatch"
 	"relink/connector/downlink"
@@ -60,6 +61,7 @@ type connector struct {
 	mqtt       *mqtt.Server
 	http       *devicehttp.Server
 	tokens     *devicetoken.Keeper
+	coap       *coap.Server
 	peers      *downlink.Peers
 	health     *ops.Health
 	internal   *http.Server
@@ -174,28 +176,37 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	c.health = &ops.Health{Node: s.NodeID, Started: time.Now(), Sessions: c.registry.Len, Ready: c.presence.Held}
 	c.internal = c.internalServer(reg, events, meter)
 	c.openapi = openapi.New(invoker, log).Server()
-	return c, c.downloads(reg, tlsConfig)
+	files, signer, err := c.downloads(reg, tlsConfig)
+	if err != nil {
+		return nil, err
+	}
+	c.coapFace(reg, sealer, router, events, meter, budget, connects, files, signer)
+	return c, nil
 }
 
-// downloads makes the download door, if it is to be opened.
-func (c *connector) downloads(reg prometheus.Registerer, certificate *tls.Config) error {
+// downloads makes the download door, if it is to be opened, and gives what it serves: where files are, and who reads their URLs; nothing if the
+// installation has no downloads.
+func (c *connector) downloads(reg prometheus.Registerer, certificate *tls.Config) (objects.Bucket, *urls.Signer, error) {
 	s := c.settings
-	if s.ListenDownload == "" {
-		return nil
+	if s.ListenDownload == "" && s.DownloadURL == "" {
+		return nil, nil, nil
 	}
 	files, err := objects.Open(s.Cloud)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	signer, err := urls.NewSigner(s.DownloadURL, s.InternalKey, time.Now)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	c.keys = append(c.keys, func(id string, secret, token iot.Secret) error { files.SetCredentials(id, secret, token); return nil })
+	if s.ListenDownload == "" {
+		return files, signer, nil
+	}
 	c.door = download.New(download.Options{Files: files, URLs: signer, TLS: certificate, Log: c.log, Metrics: reg,
 		PerSource: s.DownloadsPerSource, ExemptLoopback: s.ExemptLoopback})
 	c.download = c.door.Server()
-	return nil
+	return files, signer, nil
 }
 
 func (c *connector) internalServer(reg *prometheus.Registry, events session.Journal, meter *ops.Meter) *http.Server {
@@ -260,6 +271,9 @@ func (c *connector) start(ctx context.Context, o *opened) {
 	for _, l := range o.devices {
 		c.mqtt.Serve(l)
 	}
+	if o.coap != nil {
+		c.coap.ServeUDP(o.coap)
+	}
 }
 
 // stop ends everything: no new devices, answers that are due, the ends of sessions, what is in flight, the lease, the logs.
@@ -282,7 +296,14 @@ func (c *connector) stop() error {
 	if c.download != nil {
 		step("downloads", 100*time.Millisecond, func(context.Context) error { return c.download.Close() }) // devices come again with a Range
 	}
+	coapEnded := make(chan error, 1)
+	go func() { // beside MQTT, whose devices take as long
+		ctx, cancel := context.WithTimeout(context.Background(), settleFor)
+		defer cancel()
+		coapEnded <- c.coap.Shutdown(ctx)
+	}()
 	step("devices", stopDevices, c.mqtt.Shutdown)
+	step("CoAP devices", settleFor, func(context.Context) error { return <-coapEnded })
 	step("device HTTP", stopHTTP, c.http.Shutdown)
 	step("tokens", stopTokens, c.tokens.Close)
 	c.endLease()

@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"syscall"
 
 	"relink/connector/openapi"
@@ -62,10 +62,17 @@ type opened struct {
 	internal net.Listener
 	openapi  net.Listener // nil: there is none
 	download net.Listener // nil: there is none
+	coap     *net.UDPConn // nil: there is none
 }
 
-func (o *opened) all() []net.Listener {
-	all := slices.Clone(o.devices)
+func (o *opened) all() []io.Closer {
+	var all []io.Closer
+	for _, l := range o.devices {
+		all = append(all, l)
+	}
+	if o.coap != nil {
+		all = append(all, o.coap)
+	}
 	for _, l := range []net.Listener{o.internal, o.openapi, o.download} {
 		if l != nil {
 			all = append(all, l)
@@ -106,6 +113,14 @@ func listen(s *settings) (*opened, error) {
 			o.devices = append(o.devices, l)
 		}
 	}
+	conn, err := listenPackets(s)
+	if err != nil {
+		for _, l := range o.all() {
+			_ = l.Close() // the other error is the one to tell
+		}
+		return nil, err
+	}
+	o.coap = conn
 	if o.internal == nil {
 		return nil, errors.New("configuration: RELINK_LISTEN_INTERNAL is required")
 	}

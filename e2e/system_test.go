@@ -106,7 +106,7 @@ func ownSystem(t *testing.T) *system {
 }
 
 // ports are those of a system before its offset: localstack's own, and the second connector's, 100 above.
-var ports = []int{1883, 1888, 8080, 8083, 8084, 8443, 8883, 9000, 9001, 9002, 9003, 9004, 9070, 9080, 9081, 9090, 1983, 1988, 8180, 8183, 8184, 8543, 8983, 9170, 9180}
+var ports = []int{1883, 1888, 8080, 8083, 8084, 8443, 8883, 9000, 9001, 9002, 9003, 9004, 9070, 9080, 9081, 9090, 1983, 1988, 8180, 8183, 8184, 8543, 8983, 9170, 9180, 5682, 5684, 5782, 5784}
 
 // taken are the ports that this process has given out. Two offsets can meet in one port: 8083 of one is 8883 of another.
 var taken struct {
@@ -135,11 +135,17 @@ func freeOffset() int {
 }
 
 func free(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return false
 	}
-	return l.Close() == nil
+	pc, err := net.ListenPacket("udp", address)
+	if err != nil {
+		_ = l.Close()
+		return false
+	}
+	return l.Close() == nil && pc.Close() == nil
 }
 
 // startSystem starts localstack and waits for its ready line.

@@ -24,6 +24,7 @@ var (
 	portWSS        = port{"MQTT over secure WebSocket", 8084, true}
 	portHTTP       = port{"HTTP of devices", 8080, true}
 	portHTTPS      = port{"HTTPS of devices", 8443, true}
+	portCoAP       = port{"CoAP", 5682, true} // UDP
 	portOpenAPI    = port{"OpenAPI", 9080, true}
 	portDownload   = port{"download door", 9070, true}
 	portTrigger    = port{"HTTP trigger of the OpenAPI's function", 9081, true}
@@ -102,6 +103,23 @@ func (a addresses) listen(p port) (net.Listener, error) {
 		return nil, fmt.Errorf("port %d (%s) is in use: stop what holds it, or move all ports with --port-offset", a.number(p), p.name)
 	}
 	return nil, fmt.Errorf("port %d (%s): %w", a.number(p), p.name, err)
+}
+
+// freePackets checks UDP ports that a child will open.
+func (a addresses) freePackets(ports ...port) error {
+	for _, p := range ports {
+		l, err := net.ListenPacket("udp", a.bind(p))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("UDP port %d (%s) is in use: stop what holds it, or move all ports with --port-offset", a.number(p), p.name)
+		}
+		if err != nil {
+			return fmt.Errorf("UDP port %d (%s): %w", a.number(p), p.name, err)
+		}
+		if err := l.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // free checks ports that a child will open, so that the message is ours and comes before anything starts.
