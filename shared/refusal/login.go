@@ -140,5 +140,5 @@ var logins = []Explanation{
 	{HTTPMalformed, "An HTTP request could not be read, is too large, or is none that devices send.",
 		"Send a POST with a form or JSON body of at most 4 KB and 8 KB of headers."},
 	{HTTPPathUnknown, "There is nothing at the path of an HTTP request.",
-		"Devices use /auth/register/device, /auth/devicename and /auth/bootstrap; MQTT over WebSocket is at /mqtt."},
+		"Devices POST to /auth, /topic/TOPIC, /auth/register/device, /auth/devicename and /auth/bootstrap; MQTT over WebSocket is at /mqtt."},
 }
