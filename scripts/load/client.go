@@ -20,7 +20,6 @@ type client struct {
 	device *Device
 	number int // index of the device
 	topic  string
-	fill   []byte // rest of the payload after the number
 
 	mu        sync.Mutex // guards all below, and writes to conn
 	conn      net.Conn
@@ -48,25 +47,7 @@ func newClient(g *generator, d *Device, number int) *client {
 	for i := range c.slots {
 		c.slots[i].seq = g.o.FirstSeq + uint32(i)
 	}
-	const frame = len(`{"id":"4294967295","version":"1.0","params":{"seq":4294967295,"fill":""},"method":"thing.event.property.post"}`)
-	c.fill = bytes.Repeat([]byte("x"), max(0, g.o.Bytes-frame))
 	return c
-}
-
-func (c *client) appendPayload(dst []byte, seq uint32) []byte {
-	dst = append(dst, `{"id":"`...)
-	dst = strconv.AppendUint(dst, uint64(seq), 10)
-	dst = append(dst, `","version":"1.0","params":{`...)
-	if c.g.o.Params != nil {
-		dst = c.g.o.Params(dst, c.number, seq)
-	} else {
-		dst = append(dst, `"seq":`...)
-		dst = strconv.AppendUint(dst, uint64(seq), 10)
-		dst = append(dst, `,"fill":"`...)
-		dst = append(dst, c.fill...)
-		dst = append(dst, '"')
-	}
-	return append(dst, `},"method":"thing.event.property.post"}`...)
 }
 
 var errRefused = errors.New("refused with CONNACK code")
@@ -179,7 +160,7 @@ func (c *client) first(i int) {
 
 func (c *client) send(i int, flags byte) {
 	var buf [1024]byte
-	payload := c.appendPayload(buf[:0], c.slots[i].seq)
+	payload := c.g.o.appendPayload(buf[:0], c.number, c.slots[i].seq)
 	c.out = appendPublish(c.out, flags|flagQoS1, c.topic, uint16(i+1), payload)
 }
 
@@ -304,6 +285,9 @@ func (c *client) answered(payload []byte) {
 		c.g.count.failed.Add(1)
 	}
 	c.g.reply.record(time.Since(s.due))
+	if c.g.o.Heard != nil {
+		c.g.o.Heard(Answer{Device: c.device, Code: strconv.FormatUint(uint64(code), 10), Reply: payload})
+	}
 	c.finish(i)
 }
 

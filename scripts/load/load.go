@@ -1,6 +1,7 @@
-// Package load is the load generator: many devices in one process that post properties at QoS 1, and an exact account of which
-// post was acknowledged, answered, refused or left open. What it says was acknowledged must be found in the store afterwards;
-// that is how the project proves its first promise.
+// Package load is the load generator: many devices in one process that post properties, over MQTT at QoS 1, CoAP or HTTP, and an exact
+// account of which post was acknowledged, answered, refused or left open. What it says was acknowledged must be found in the store
+// afterwards; that is how the project proves its first promise. Devices are written from the device protocol ("MQTT CONNECT", "HTTP(S)
+// device access", "CoAP device access"), not from the server.
 //
 // Every device posts {"seq":N,"fill":"…"}: the N are unique per device and over all its connections, so a history can be
 // compared with the account number by number.
@@ -13,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,18 +29,21 @@ type Device struct {
 
 // Options say what to do. Address and Devices are required.
 type Options struct {
-	Address   string          // host:port, plain TCP
-	Devices   []Device        // each gets one connection
-	Window    int             // posts in flight per device; 1 if zero
+	Protocol  Protocol        // MQTT if empty
+	Address   string          // host:port; of HTTP the URL
+	TLS       TLS             // of CoAPS and HTTPS
+	Devices   []Device        // each gets one connection, or one socket
+	Window    int             // posts in flight per device; 1 if zero, and always 1 over CoAP and HTTP
 	Rate      float64         // posts per second of all devices together (open loop); 0 posts as fast as answers come
 	Duration  time.Duration   // how long to post; what is in flight then is still waited for
 	Until     <-chan struct{} // ends the posting before Duration, if set
 	Bytes     int             // size of a payload; 200 if zero
 	KeepAlive time.Duration   // 5 minutes if zero
-	Reconnect bool            // come back after a broken connection and repeat what was open, with DUP
+	Reconnect bool            // come back after a broken connection and repeat what was open, with DUP; over CoAP and HTTP: repeat what failed for a moment
 	FirstSeq  uint32          // the first number of each device
 	Settle    time.Duration   // how long to wait for what is in flight at the end; 10 s if zero
 	Progress  func(Counts)    // called once a second, if set
+	Heard     func(Answer)    // called with the answer to each post, if set; it must be quick
 	// Params, if set, appends the members of params to dst in place of seq and fill; Bytes is then not looked at.
 	Params func(dst []byte, device int, seq uint32) []byte
 }
@@ -55,6 +60,12 @@ type Counts struct {
 	Failed     int64 // replies with another code
 	Different  int64 // posts that were answered twice, differently
 	Unexpected int64 // acknowledgements or replies that nobody waited for
+
+	// Of CoAP and HTTP, whose devices keep no connection.
+	Declined      int64 // posts that were answered with a code that is no success
+	TimedOut      int64 // posts that were never answered, however often they were sent
+	Retransmitted int64 // datagrams that were sent again
+	Unsent        int64 // posts that were due and not sent: their device still waited for an answer
 }
 
 // A Report is what a run ended with.
@@ -64,12 +75,13 @@ type Report struct {
 	Open       int           // posts neither acknowledged nor answered at the end
 	AckLatency Latency
 	Reply      Latency
-	Numbers    [][]uint32 // per device: the numbers that were acknowledged, in no order
-	FirstError error      // of the first connection that failed
+	Numbers    [][]uint32       // per device: the numbers that were acknowledged, in no order
+	Codes      map[string]int64 // how often each code came that is no success, of CoAP (4.01) and HTTP (20001)
+	FirstError error            // of the first connection that failed
 }
 
 type counters struct {
-	connected, logins, refused, broken, sent, acked, replied, failed, different, unexpected atomic.Int64
+	connected, logins, refused, broken, sent, acked, replied, failed, different, unexpected, declined, timedOut, retransmitted, unsent atomic.Int64
 }
 
 func (c *counters) counts() Counts {
@@ -77,6 +89,7 @@ func (c *counters) counts() Counts {
 		Connected: c.connected.Load(), Logins: c.logins.Load(), Refused: c.refused.Load(), Broken: c.broken.Load(),
 		Sent: c.sent.Load(), Acked: c.acked.Load(), Replied: c.replied.Load(), Failed: c.failed.Load(),
 		Different: c.different.Load(), Unexpected: c.unexpected.Load(),
+		Declined: c.declined.Load(), TimedOut: c.timedOut.Load(), Retransmitted: c.retransmitted.Load(), Unsent: c.unsent.Load(),
 	}
 }
 
@@ -94,6 +107,16 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	if o.Settle == 0 {
 		o.Settle = 10 * time.Second
+		if o.Protocol == CoAP || o.Protocol == CoAPS {
+			o.Settle = exchangeLifetime + time.Second
+		}
+	}
+	switch o.Protocol {
+	case "", MQTT:
+	case CoAP, CoAPS, HTTP, HTTPS:
+		return runTokens(ctx, o)
+	default:
+		return nil, fmt.Errorf("load: protocol %q is not one of %v", o.Protocol, Protocols)
 	}
 	g := &generator{o: o, count: new(counters)}
 	for i := range o.Devices {
@@ -131,7 +154,7 @@ func (g *generator) run(ctx context.Context) (*Report, error) {
 	post, stop := context.WithTimeout(ctx, g.o.Duration)
 	defer stop()
 	if g.o.Progress != nil {
-		running.Go(func() error { g.progress(post); return nil })
+		running.Go(func() error { progress(post, g.o.Progress, g.count); return nil })
 	}
 	if g.o.Until != nil {
 		running.Go(func() error {
@@ -222,7 +245,7 @@ func (g *generator) settle(ctx context.Context) {
 	}
 }
 
-func (g *generator) progress(ctx context.Context) {
+func progress(ctx context.Context, tell func(Counts), count *counters) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
@@ -230,7 +253,7 @@ func (g *generator) progress(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			g.o.Progress(g.count.counts())
+			tell(count.counts())
 		}
 	}
 }
@@ -248,6 +271,28 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
+}
+
+// payloadFrame is what a payload has around its fill.
+const payloadFrame = len(`{"id":"4294967295","version":"1.0","params":{"seq":4294967295,"fill":""},"method":"thing.event.property.post"}`)
+
+// appendPayload appends the post number seq of a device.
+func (o *Options) appendPayload(dst []byte, device int, seq uint32) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = strconv.AppendUint(dst, uint64(seq), 10)
+	dst = append(dst, `","version":"1.0","params":{`...)
+	if o.Params != nil {
+		dst = o.Params(dst, device, seq)
+	} else {
+		dst = append(dst, `"seq":`...)
+		dst = strconv.AppendUint(dst, uint64(seq), 10)
+		dst = append(dst, `,"fill":"`...)
+		for range o.Bytes - payloadFrame {
+			dst = append(dst, 'x')
+		}
+		dst = append(dst, '"')
+	}
+	return append(dst, `},"method":"thing.event.property.post"}`...)
 }
 
 // Password signs the way a device does: hmacsha256 over its id, name and product key, no timestamp.
