@@ -38,12 +38,16 @@ const (
 
 const jsonFormat = 50 // Content-Format
 
+// errNotConnected says that the DTLS connection broke and could not be made again.
+var errNotConnected = errors.New("there is no connection")
+
 // A coapClient is a device that speaks CoAP over a socket of its own, as devices have an address of their own.
 type coapClient struct {
 	device *Device
 	count  *counters
 	dial   func(ctx context.Context) (net.Conn, error)
-	secure bool // 5684: the transport encrypts, and there are no sequence numbers
+	secure bool          // 5684: the transport encrypts, and there are no sequence numbers
+	first  time.Duration // until a request is sent again; doubles
 
 	mu     sync.Mutex // guards conn and closed against close
 	conn   net.Conn
@@ -63,7 +67,7 @@ type coapClient struct {
 }
 
 func newCoAPClient(o *Options, d *Device, count *counters) *coapClient {
-	c := &coapClient{device: d, count: count, mid: uint16(rand.Uint32()), serial: rand.Uint32(), in: make([]byte, 1500), out: make([]byte, 1500)}
+	c := &coapClient{device: d, count: count, first: ackTimeout, mid: uint16(rand.Uint32()), serial: rand.Uint32(), in: make([]byte, 1500), out: make([]byte, 1500)}
 	address := o.Address
 	c.dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "udp", address) }
 	if o.Protocol == CoAPS {
@@ -174,8 +178,11 @@ func (c *coapClient) exchange(ctx context.Context, payload []byte) ([]byte, erro
 		return nil, err
 	}
 	conn, datagram := c.conn, c.out[:n]
+	if conn == nil {
+		return nil, errNotConnected
+	}
 	acknowledged := false
-	timeout := ackTimeout
+	timeout := c.first
 	for sent := 0; sent <= retransmissions; sent++ {
 		if sent > 0 && !acknowledged {
 			c.count.retransmitted.Add(1)
@@ -213,7 +220,7 @@ func (c *coapClient) exchange(ctx context.Context, payload []byte) ([]byte, erro
 			return nil, ctx.Err()
 		}
 	}
-	return nil, fmt.Errorf("%w within %s, sent %d times", errNoAnswer, exchangeLifetime, 1+retransmissions)
+	return nil, fmt.Errorf("%w within %s, sent %d times", errNoAnswer, timeout-c.first, 1+retransmissions)
 }
 
 // answered looks whether a datagram answers the request. empty: it only says that the request arrived.

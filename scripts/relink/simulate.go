@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,58 +21,94 @@ const simulateModel = `{"properties":[
  "events":[],"services":[]}`
 
 func (a *app) simulateCommand() *cobra.Command {
-	var devices int
-	var every, duration time.Duration
-	var product string
+	var o simulation
 	c := &cobra.Command{
 		Use:   "simulate",
-		Short: "Run devices that connect and post temperature and humidity",
-		Long: `Registers devices in a product of their own (kept for the next run), connects them over MQTT, lets each post a temperature and a
-humidity at the interval, and comes back after broken connections. Ends after --duration, or with Ctrl-C.`,
-		Example: `  relink simulate --devices 100 --every 5s`,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if devices < 1 || devices > 10_000 {
-				return fmt.Errorf("--devices is 1 to 10000, not %d", devices)
-			}
-			if every <= 0 || duration <= 0 {
-				return fmt.Errorf("--every and --duration are positive durations")
-			}
-			address, err := a.env.need("RELINK_MQTT")
-			if err != nil {
-				return err
-			}
-			fleet, err := a.fleet(product, simulateModel, devices)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d devices of product %s post every %s; see one with: relink property get %s %s\n",
-				len(fleet), fleet[0].ProductKey, every, fleet[0].ProductKey, fleet[0].DeviceName)
-			r, err := load.Run(cmd.Context(), load.Options{
-				Address: address, Devices: fleet, Rate: float64(devices) / every.Seconds(), Window: 4, Duration: duration, Reconnect: true,
-				Params: weather,
-				Progress: func(n load.Counts) {
-					fmt.Fprintf(cmd.ErrOrStderr(), "\rconnected %d, posted %d, stored %d, refused %d, reconnects %d   ", n.Connected, n.Sent, n.Acked, n.Failed, n.Broken)
-				},
-			})
-			fmt.Fprintln(cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			return a.print(cmd, r.Counts, func(w io.Writer) {
-				row(w, "posted", r.Sent)
-				row(w, "acknowledged", r.Acked)
-				row(w, "answered with 200", r.Replied)
-				row(w, "answered with an error", r.Failed)
-				row(w, "reconnects", r.Broken)
-			})
-		},
+		Short: "Run devices that post temperature and humidity, over MQTT, CoAP or HTTP",
+		Long: `Registers devices in a product of their own (kept for the next run) and lets each post a temperature and a humidity at the interval.
+Over MQTT they stay connected, and come back after broken connections. Over CoAP and HTTP they authenticate with POST /auth and post
+under the token; they authenticate again when it is not taken any more (CoAP 4.01, HTTP 20001 and 20003), repeat what failed for a
+moment, and send datagrams again as devices do (after 2 s, doubling, 4 times). What is refused is printed with its code and what to do
+about it; --replies prints every answer. Ends after --duration, or with Ctrl-C.
+
+The addresses are RELINK_MQTT, RELINK_COAP, RELINK_COAPS, RELINK_HTTP and RELINK_HTTPS; certificates are verified with the file RELINK_CA
+if it is set, otherwise with the system's authorities. coap encrypts payloads with a key of the token, coaps is DTLS.`,
+		Example: `  relink simulate --devices 100 --every 5s
+  relink simulate --protocol coap --devices 3 --every 10s --replies
+  relink simulate --protocol coaps --psk --devices 3
+  relink simulate --protocol https --devices 20 --duration 1m -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd, &o) },
 	}
-	c.Flags().IntVar(&devices, "devices", 10, "how many, up to 10000")
-	c.Flags().DurationVar(&every, "every", 5*time.Second, "interval of each device's posts")
-	c.Flags().DurationVar(&duration, "duration", time.Hour, "how long")
-	c.Flags().StringVar(&product, "product", "relink_simulate", "name of the product that holds the devices; made if it does not exist")
+	f := c.Flags()
+	f.StringVar(&o.protocol, "protocol", "mqtt", "how the devices speak: mqtt, coap, coaps, http or https")
+	f.IntVar(&o.devices, "devices", 10, "how many, up to 10000")
+	f.DurationVar(&o.every, "every", 5*time.Second, "interval of each device's posts")
+	f.DurationVar(&o.duration, "duration", time.Hour, "how long")
+	f.StringVar(&o.product, "product", "relink_simulate", "name of the product that holds the devices; made if it does not exist")
+	f.BoolVar(&o.psk, "psk", false, "with coaps: a key made of the device's secret in place of a certificate")
+	f.BoolVar(&o.replies, "replies", false, "print the answer to every post")
 	return c
+}
+
+// A simulation is what the flags say.
+type simulation struct {
+	protocol, product string
+	devices           int
+	every, duration   time.Duration
+	psk, replies      bool
+}
+
+// A simulated is what `relink simulate` prints at the end.
+type simulated struct {
+	load.Counts
+	Protocol load.Protocol
+	Codes    map[string]int64 `json:",omitempty"` // that were no success
+}
+
+func (a *app) simulate(cmd *cobra.Command, s *simulation) error {
+	if s.devices < 1 || s.devices > 10_000 {
+		return fmt.Errorf("--devices is 1 to 10000, not %d", s.devices)
+	}
+	if s.every <= 0 || s.duration <= 0 {
+		return errors.New("--every and --duration are positive durations")
+	}
+	o := load.Options{Rate: float64(s.devices) / s.every.Seconds(), Window: 4, Duration: s.duration, Reconnect: true, Params: weather}
+	if err := a.reach(&o, s.protocol, s.psk); err != nil {
+		return err
+	}
+	var err error
+	if o.Devices, err = a.fleet(s.product, simulateModel, s.devices); err != nil {
+		return err
+	}
+	voice := &voice{w: cmd.ErrOrStderr(), protocol: o.Protocol, all: s.replies}
+	o.Heard, o.Progress = voice.heard, voice.progress
+	fmt.Fprintf(cmd.ErrOrStderr(), "%d devices of product %s post every %s over %s; see one with: relink property get %s %s\n",
+		len(o.Devices), o.Devices[0].ProductKey, s.every, o.Protocol, o.Devices[0].ProductKey, o.Devices[0].DeviceName)
+	r, err := load.Run(cmd.Context(), o)
+	voice.end()
+	if err != nil {
+		return err
+	}
+	return a.print(cmd, simulated{r.Counts, o.Protocol, r.Codes}, func(w io.Writer) {
+		row(w, "posted", r.Sent)
+		row(w, "acknowledged", r.Acked)
+		if o.Protocol != load.HTTP && o.Protocol != load.HTTPS { // there the reply of a post is not delivered
+			row(w, "answered with 200", r.Replied)
+			row(w, "answered with an error", r.Failed)
+		}
+		if o.Protocol == load.MQTT {
+			row(w, "reconnects", r.Broken)
+			return
+		}
+		row(w, "refused", r.Declined)
+		row(w, "not answered", r.TimedOut)
+		row(w, "open", r.Open)
+		row(w, "authentications", r.Logins)
+		for _, code := range slices.Sorted(maps.Keys(r.Codes)) {
+			row(w, "code "+code, r.Codes[code])
+		}
+	})
 }
 
 // weather moves each device along its own slow wave.
