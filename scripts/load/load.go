@@ -43,6 +43,7 @@ type Options struct {
 	FirstSeq  uint32          // the first number of each device
 	Settle    time.Duration   // how long to wait for what is in flight at the end; 10 s if zero
 	Progress  func(Counts)    // called once a second, if set
+	Begin     func() error    // called over CoAP and HTTP when all devices have a token and before they post, if set
 	Heard     func(Answer)    // called with the answer to each post, if set; it must be quick
 	// Params, if set, appends the members of params to dst in place of seq and fill; Bytes is then not looked at.
 	Params func(dst []byte, device int, seq uint32) []byte

@@ -105,6 +105,11 @@ func (r *tokenRun) loginAll(ctx context.Context) error {
 }
 
 func (r *tokenRun) run(ctx context.Context, cancel context.CancelFunc) (*Report, error) {
+	if r.o.Begin != nil {
+		if err := r.o.Begin(); err != nil {
+			return nil, err
+		}
+	}
 	begun := time.Now()
 	post, stop := context.WithTimeout(ctx, r.o.Duration)
 	defer stop()

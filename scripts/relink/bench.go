@@ -187,12 +187,16 @@ func (a *app) bench(cmd *cobra.Command, o load.Options, devices int, bare, verif
 
 // measure runs the load and says what it cost each process.
 func (a *app) measure(ctx context.Context, target string, o load.Options, processes func() ([]usage, error)) (*measurement, *load.Report, error) {
-	before, err := processes()
-	if err != nil {
-		return nil, nil, err
+	var before []usage
+	o.Begin = func() (err error) { // what authentications cost is not the posts'
+		if before, err = processes(); err != nil {
+			return err
+		}
+		self, _, err := processUsage(os.Getpid())
+		before = append(before, usage{role: "load generator", cpu: self})
+		return err
 	}
-	self0, _, err := processUsage(os.Getpid())
-	if err != nil {
+	if err := o.Begin(); err != nil {
 		return nil, nil, err
 	}
 	r, err := load.Run(ctx, o)
@@ -207,7 +211,6 @@ func (a *app) measure(ctx context.Context, target string, o load.Options, proces
 	if err != nil {
 		return nil, nil, err
 	}
-	before = append(before, usage{role: "load generator", cpu: self0})
 	after = append(after, usage{role: "load generator", cpu: self1, rss: selfRSS})
 	answered := r.Replied
 	if o.Protocol == load.HTTP { // which delivers no reply
