@@ -48,8 +48,9 @@ func (c *run) compare(op CompareOp, a, b Value) Value {
 			y, yok := truthValue(b)
 			return xok && yok && x == y
 		})
-	case a.kind == String && b.kind == String:
-		c.spend((len(a.text) + len(b.text)) / stepBytes)
+	}
+	c.spend((len(a.text) + len(b.text)) / stepBytes)
+	if a.kind == String && b.kind == String {
 		return boolValue(op.holds(compareText(a, b)))
 	}
 	x, xok := a.numeric()
@@ -84,8 +85,8 @@ func truthValue(v Value) (value, ok bool) {
 		f := n.float()
 		return f == 1, ok && (f == 0 || f == 1)
 	case String:
-		s := v.Text()
-		return s == "true", s == "true" || s == "false"
+		yes := v.is("true")
+		return yes, yes || v.is("false")
 	}
 	return false, false
 }

@@ -85,10 +85,11 @@ func (d *Document) first(i uint32) uint32 {
 // isKey reports whether the member at i has the name key.
 func (d *Document) isKey(i uint32, key string) bool {
 	n := &d.nodes[i]
+	text := d.text[n.keyStart:n.keyEnd]
 	if n.keyEscaped {
-		return unescape(d.text[n.keyStart:n.keyEnd]) == key
+		return len(text) <= longestEscape*len(key) && unescape(text) == key
 	}
-	return d.text[n.keyStart:n.keyEnd] == key
+	return text == key
 }
 
 // key is the name of the member at i.

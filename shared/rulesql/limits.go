@@ -19,5 +19,6 @@ const (
 	DefaultMaxSteps = 1_000_000 // see Env.MaxSteps
 
 	maxFlatFields = 500
-	maxLevels     = 32 // of a topic pattern
+	maxDigits     = 400 // characters of a number of a message that is computed with; longer ones are copied, and null in expressions
+	maxLevels     = 32  // of a topic pattern
 )

@@ -77,6 +77,8 @@ func TestLimitsOfWork(t *testing.T) {
 		{"concat too long", "concat(a,a,a) x", "", `{"a":"` + long + `"}`, Failed, "text becomes too long"},
 		{"replace too long", "replace(a,'x','yyyy') x", "", `{"a":"` + long + `"}`, Failed, "text becomes too long"},
 		{"hex too long", "to_hex(*) x", "", `{"a":"` + long + long + `"}`, Failed, "text becomes too long"},
+		{"names too long", "thingPropertyFlatMap()", "", `{"items":{"` + strings.Repeat("k", 4000) + `":{"value":` + wide[:len(wide)-1] + `,"b":2}}}}`, Failed, "text becomes too long"},
+		{"long number", "a, a + 1 x", "", `{"a":` + strings.Repeat("1", 500) + `}`, Matched, ""},
 		{"steps", "b", "", wide, Matched, ""},
 		{"too many steps", many, "", wide, Failed, "too much work"},
 		{"too many steps in WHERE", "1 x", "b = 1 or " + strings.Repeat("b = 2 or ", 40) + "b = 3", wide, Failed, "too much work"},

@@ -231,6 +231,9 @@ func digits(s string) int {
 	return n
 }
 
+// longestEscape is how many bytes an escaped text has at most for each byte of its meaning.
+const longestEscape = 6
+
 // unescape reads what is between the quotes of a JSON string that was checked. Half surrogate pairs become U+FFFD.
 func unescape(s string) string {
 	var b strings.Builder

@@ -193,6 +193,7 @@ type memberSet struct {
 	c     *run
 	list  []member
 	index map[string]int // once there are many
+	names int            // bytes of names that flatten made
 }
 
 func (s *memberSet) put(key string, v Value) {
@@ -257,11 +258,11 @@ func (s *memberSet) addProperty(d *Document, item uint32, name string) {
 
 // flatten adds a value under name, the members of a structure under name_member.
 func (s *memberSet) flatten(d *Document, i uint32, name string) {
-	if d.nodes[i].kind != Object {
+	if s.names += len(name); d.nodes[i].kind != Object && s.names <= MaxResult {
 		s.put(name, d.value(i))
 		return
 	}
-	if len(name) > MaxString { // structures inside structures with long names
+	if s.names > MaxResult {
 		s.c.fail(flatMapName, tooLong)
 		return
 	}

@@ -144,6 +144,9 @@ func (v Value) number() (number, bool) {
 // numeric is the value of a Number, or of a String that is one.
 func (v Value) numeric() (number, bool) {
 	if v.kind == String {
+		if len(v.text) > longestEscape*maxDigits {
+			return number{}, false
+		}
 		return readNumber(v.Text())
 	}
 	return v.number()
@@ -151,6 +154,9 @@ func (v Value) numeric() (number, bool) {
 
 // readNumber reads a decimal number: digits, with a sign, a fraction and an exponent if it likes. Integers that fit are exact.
 func readNumber(s string) (number, bool) {
+	if len(s) > maxDigits {
+		return number{}, false
+	}
 	rest := s
 	if rest != "" && (rest[0] == '-' || rest[0] == '+') {
 		rest = rest[1:]
@@ -199,10 +205,13 @@ func (v Value) truth() Value {
 		n, ok := v.number()
 		return boolValue(ok && n.float() != 0)
 	case String:
-		return boolValue(v.Text() == "true")
+		return boolValue(v.is("true"))
 	}
 	return boolValue(false)
 }
+
+// is reports whether a String is s.
+func (v Value) is(s string) bool { return len(v.text) <= longestEscape*len(s) && v.Text() == s }
 
 // isTrue reports whether a value meets a condition.
 func (v Value) isTrue() bool { return v.truth().Bool() }
