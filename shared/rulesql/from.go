@@ -195,8 +195,11 @@ func afterDevice(short string) string {
 	return rest
 }
 
+// validProduct leaves out the first levels of the platform's own topics.
+func validProduct(pk string) bool { return iot.ValidProductKey(pk) && pk != "sys" && pk != "as" }
+
 func checkOwner(text, pk, dn string) error {
-	if !iot.ValidProductKey(pk) {
+	if !validProduct(pk) {
 		return fromError(false, text, "the topic names no product; + may only stand for the device")
 	}
 	if dn != "+" && !iot.ValidDeviceName(dn) {
@@ -239,7 +242,7 @@ func fromThing(text, pk, short string) (From, error) {
 // fromJob reads packageId/jobId, each of which may be +.
 func fromJob(text, pk, job string) (From, error) {
 	pack, id, _ := strings.Cut(job, "/")
-	if !iot.ValidProductKey(pk) {
+	if !validProduct(pk) {
 		return From{}, fromError(false, text, "the topic names no product")
 	}
 	for _, s := range []string{pack, id} {
@@ -262,6 +265,9 @@ func fromCustom(text, pk, short string) (From, error) {
 		return From{}, fromError(true, text, "this is a system topic, whose TopicType is 0")
 	}
 	levels := strings.Split(suffix, "/")
+	if levels[0] == "thing" || levels[0] == "ota" {
+		return From{}, fromError(true, text, "there is no such system topic")
+	}
 	for i, l := range levels {
 		switch {
 		case strings.ContainsAny(l, "+#") && len(l) > 1:

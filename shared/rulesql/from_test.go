@@ -68,7 +68,7 @@ func TestParseFromRefuses(t *testing.T) {
 		"": false, `""`: false, "/a1x": false, "/a1x/d1": false, "/+/d1/user/x": false, "/a1x/#": false, "/a1x/d 1/user/x": false,
 		"/a1x/d1/user/a+": false, "/a1x/d1/user/#/x": false, "/a1x/d1/user//x": false, "/a1x/d1/thing/nothing": true,
 		"/a1x/d1/ota/nothing": true, "/a1x/d1/thing/event/a b/post": true, "/a1x/d1/thing/event/#": true, "/a1x/#/x/ota/job/status": true,
-		"/a1x/d1/user/x\x00": false, "/a1x/d1/user/\xff": false, "/a1x/d1" + strings.Repeat("/x", 40): false,
+		"/sys/sys/a1x/d1/x": false, "/as/d1/user/x": false, "/a1x/d1/user/x\x00": false, "/a1x/d1/user/\xff": false, "/a1x/d1" + strings.Repeat("/x", 40): false,
 		"/a1x/d1/" + strings.Repeat("x", 600): false, "/as/mqtt/status/+/+": false, "/as/mqtt/status/a1x": false, "/a1x/#/thing/lifecycle": false,
 	} {
 		f, err := ParseFrom(text)
@@ -81,7 +81,7 @@ func TestParseFromRefuses(t *testing.T) {
 		pk    iot.ProductKey
 		short string
 		kind  int
-	}{{"a1x", "d1/user/x", 0}, {"a1x", "d1/thing/lifecycle", 1}, {"a1x", "d1/x", 2}, {"a1x", "d1", 3}, {"", "d1/user/x", 1}} {
+	}{{"a1x", "d1/user/x", 0}, {"a1x", "d1/thing/lifecycle", 1}, {"a1x", "d1/thing/x", 1}, {"a1x", "d1/x", 2}, {"a1x", "d1", 3}, {"", "d1/user/x", 1}} {
 		if f, err := FromParts(c.pk, c.short, c.kind); err == nil {
 			t.Errorf("FromParts(%v) = %+v", c, f)
 		}
