@@ -24,7 +24,7 @@ import (
 
 // A client is a device, written from the protocol's description and not from the server: its own signature, key and cipher.
 type client struct {
-	t      *testing.T
+	t      testing.TB
 	conn   *net.UDPConn
 	mid    uint16
 	serial byte
@@ -41,7 +41,7 @@ const (
 	testIV     = "543yhjy97ae7fyfg"
 )
 
-func dial(t *testing.T, address string) *client {
+func dial(t testing.TB, address string) *client {
 	t.Helper()
 	c, err := net.Dial("udp", address)
 	if err != nil {
