@@ -132,9 +132,9 @@ func (x *Exchange) stranger(err error) {
 	x.turnAway(session.OpAuth, iot.DeviceRef{}, err, x.srv.lines.Allow())
 }
 
-// refuse refuses a request of a device that is known.
+// refuse refuses a request with a token that is known. Tokens go over the network in clear, so such lines are limited too.
 func (x *Exchange) refuse(operation string, err error) {
-	x.turnAway(operation, x.entry.device, err, true)
+	x.turnAway(operation, x.entry.device, err, x.srv.sealed.Allow())
 }
 
 func (x *Exchange) turnAway(operation string, dev iot.DeviceRef, err error, note bool) {

@@ -64,6 +64,9 @@ func TestFlood(t *testing.T) {
 					size, _ = coder.DefaultCoder.Encode(auth, b)
 				}
 				_, _ = conn.Write(b[:size]) // that some are lost is in the nature of a flood
+				if n%50 == 0 {
+					time.Sleep(10 * time.Millisecond) // the flood leaves the machine to other tests
+				}
 			}
 			done <- n
 		}()
@@ -89,7 +92,7 @@ func TestFlood(t *testing.T) {
 	cancel()
 	sent := <-done + <-done
 	t.Logf("%d datagrams of a flood; %d posts were served, %d tries lost, %d goroutines", sent, served, lost, goroutines)
-	if served < 20 || goroutines > 1500 {
+	if served < 10 || goroutines > 1500 {
 		t.Errorf("%d posts served, %d goroutines", served, goroutines)
 	}
 	if logins, _ := f.backend.asked(); logins > 100 {
@@ -98,7 +101,7 @@ func TestFlood(t *testing.T) {
 	f.log.mu.Lock()
 	lines := len(f.log.events)
 	f.log.mu.Unlock()
-	if lines > served+6000 {
+	if lines > served+3000 {
 		t.Errorf("%d lines in the device log", lines)
 	}
 }
