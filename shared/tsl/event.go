@@ -54,7 +54,7 @@ func checkEvent(m *Model, identifier string, item []byte, mode Mode, c clock) Ch
 		e.Type = EventInfo
 	}
 	fail := func(code int, cause refusal.Cause, message string) CheckedEvent {
-		e.Failed = &Failure{identifier, code, cause, message, args}
+		e.Failed = &Failure{identifier, code, cause, message, args, e.Time}
 		return e
 	}
 	if !validName(identifier) { // it becomes part of topics and rows

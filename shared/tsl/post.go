@@ -31,6 +31,7 @@ type Failure struct {
 	Cause      refusal.Cause // for the log
 	Message    string
 	JSON       []byte // as the device wrote it, without wrapping
+	Time       int64  // Unix milliseconds, the platform's if the device sent none or none that is usable
 }
 
 // Checked is what became of a post, in the order of the post.
@@ -86,8 +87,8 @@ var (
 		Message: alink.MessageTooManyProperties, Kind: iot.QuotaExceeded}
 )
 
-func (c *Checked) fail(identifier string, code int, cause refusal.Cause, message string, value []byte) {
-	c.Failed = append(c.Failed, Failure{identifier, code, cause, message, value})
+func (c *Checked) fail(identifier string, code int, cause refusal.Cause, message string, value []byte, at int64) {
+	c.Failed = append(c.Failed, Failure{identifier, code, cause, message, value, at})
 }
 
 func (c *Checked) property(m *Model, name, item []byte, mode Mode, clock clock) {
@@ -95,7 +96,9 @@ func (c *Checked) property(m *Model, name, item []byte, mode Mode, clock clock) 
 	t, timeOK := clock.now, true
 	if when != nil {
 		t, timeOK = readTime(when)
-		timeOK = timeOK && t <= clock.latest
+		if timeOK = timeOK && t <= clock.latest; !timeOK {
+			t = clock.now
+		}
 	}
 	var e *entry[Property]
 	if m != nil {
@@ -103,14 +106,14 @@ func (c *Checked) property(m *Model, name, item []byte, mode Mode, clock clock) 
 	}
 	switch {
 	case e == nil && mode == Weak:
-		c.fail(string(name), alink.CodePropertyNotFound, refusal.PropertyNotInModel, "property not found", value)
+		c.fail(string(name), alink.CodePropertyNotFound, refusal.PropertyNotInModel, "property not found", value, t)
 		return
 	case e == nil && mode == Strong:
 		p := problem{alink.CodeParamNotInModel, "params not exist", string(name)}
-		c.fail(string(name), p.code, refusal.PropertyNotInModel, p.message(), value)
+		c.fail(string(name), p.code, refusal.PropertyNotInModel, p.message(), value, t)
 		return
 	case !timeOK:
-		c.fail(string(name), alink.CodeTime, refusal.TimeOutOfRange, "tsl parse: time is out of range -> "+string(name), value)
+		c.fail(string(name), alink.CodeTime, refusal.TimeOutOfRange, "tsl parse: time is out of range -> "+string(name), value, t)
 		return
 	case e == nil: // mode None
 		c.Values = append(c.Values, Value{string(name), t, value})
@@ -119,7 +122,7 @@ func (c *Checked) property(m *Model, name, item []byte, mode Mode, clock clock) 
 	if mode != None {
 		if p := e.item.Type.fits(value, mode, ""); p != nil {
 			p.path = e.key + p.path
-			c.fail(e.key, p.code, p.cause(), p.message(), value)
+			c.fail(e.key, p.code, p.cause(), p.message(), value, t)
 			return
 		}
 	}
