@@ -10,7 +10,7 @@ import (
 	"relink/shared/iot"
 )
 
-// Columns of tables whose rows are one document each: remote configurations, files, uploads, jobs, tasks.
+// Columns of tables whose rows are one document each: remote configurations, files, uploads, jobs, tasks, rules, subscriptions.
 const (
 	columnDocument = "document" // JSON
 	columnRevision = "revision"
@@ -58,8 +58,13 @@ func putDocument(ctx context.Context, c *client, table string, key *tablestore.P
 	if err != nil {
 		return err
 	}
+	return c.putClaimed(ctx, change, mine, revision)
+}
+
+// putClaimed does a conditional put whose row carries the caller's claim, and advances the revision.
+func (c *client) putClaimed(ctx context.Context, change *tablestore.PutRowChange, mine int64, revision *int64) error {
 	if err := c.put(ctx, change); conflict(err) {
-		row, err := c.get(ctx, table, key)
+		row, err := c.get(ctx, change.TableName, change.PrimaryKey, columnClaim)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,8 @@ type Store struct {
 	// of devices that can fail one by one, for each of them; its error is the operation's, or the item's.
 	Fault func(op string, dev iot.DeviceRef) error
 
-	documents documents // under mu
+	documents  documents  // under mu
+	ruleTables ruleTables // under mu
 
 	mu           sync.Mutex
 	products     map[iot.ProductKey]store.Product

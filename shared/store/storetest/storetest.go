@@ -35,6 +35,11 @@ type Stores interface {
 	ProductDevices() store.ProductDevices
 	Files() store.Files
 	Jobs() store.Jobs
+	Rules() store.Rules
+	RuleIndex() store.RuleIndex
+	Subscriptions() store.Subscriptions
+	Ledger() store.Ledger
+	ForwardDeads() store.ForwardDeads
 }
 
 // Run runs the suite. open makes an empty store whose life ends with the test.
@@ -92,6 +97,11 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 		{"product_devices", testProductDevices},
 		{"files", testFiles},
 		{"jobs", testJobs},
+		{"rules", testRules},
+		{"rule_index", testRuleIndex},
+		{"product_subscriptions", testProductSubscriptions},
+		{"ledger", testLedger},
+		{"forward_deads", testForwardDeads},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
