@@ -7,7 +7,6 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
-	"github.com/plgd-dev/go-coap/v3/udp/coder"
 )
 
 // Options that are not in the registry of RFC 7252 ("POST /topic/${topic}"). Those with odd numbers are critical.
@@ -220,20 +219,6 @@ func hexDigit(c byte) byte {
 		return c | 0x20 - 'a' + 10
 	}
 	return 16
-}
-
-// encode makes a datagram of its own.
-func encode(m *message.Message) []byte {
-	size := 4 + len(m.Token) + 1 + len(m.Payload)
-	for i := range m.Options {
-		size += 5 + len(m.Options[i].Value)
-	}
-	out := make([]byte, size)
-	n, err := coder.DefaultCoder.Encode(*m, out)
-	if err != nil {
-		return nil // only a message that is none
-	}
-	return out[:n]
 }
 
 // appendUint makes the value of an option of a number: no leading zeros.

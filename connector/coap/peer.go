@@ -30,5 +30,3 @@ type Peer struct {
 	Transport Transport
 	Addr      netip.AddrPort
 }
-
-func (p Peer) send(datagram []byte) { p.Transport.Send(p.Addr, datagram) }
