@@ -28,18 +28,17 @@ func dtlsDialer(o *Options, d *Device) func(ctx context.Context) (net.Conn, erro
 		if err != nil {
 			return nil, err
 		}
-		config := &dtls.Config{ServerName: host, RootCAs: o.TLS.Roots}
+		options := []dtls.ClientOption{dtls.WithServerName(host), dtls.WithRootCAs(o.TLS.Roots)}
 		if o.TLS.PSK {
 			ref := iot.DeviceRef{ProductKey: iot.ProductKey(d.ProductKey), DeviceName: iot.DeviceName(d.DeviceName)}
-			config = &dtls.Config{
-				PSK: func([]byte) ([]byte, error) {
-					return []byte(sign.PSK(iot.Secret(d.DeviceSecret), ref, pskTimestamp).Reveal()), nil
-				},
-				PSKIdentityHint: []byte(sign.PSKIdentity(ref, pskTimestamp)),
-				CipherSuites:    []dtls.CipherSuiteID{dtls.TLS_PSK_WITH_AES_128_GCM_SHA256, dtls.TLS_PSK_WITH_AES_128_CCM_8, dtls.TLS_PSK_WITH_AES_128_CBC_SHA256},
+			key := []byte(sign.PSK(iot.Secret(d.DeviceSecret), ref, pskTimestamp).Reveal())
+			options = []dtls.ClientOption{
+				dtls.WithPSK(func([]byte) ([]byte, error) { return key, nil }),
+				dtls.WithPSKIdentityHint([]byte(sign.PSKIdentity(ref, pskTimestamp))),
+				dtls.WithCipherSuites(dtls.TLS_PSK_WITH_AES_128_GCM_SHA256, dtls.TLS_PSK_WITH_AES_128_CCM_8, dtls.TLS_PSK_WITH_AES_128_CBC_SHA256),
 			}
 		}
-		conn, err := dtls.Dial("udp", addr, config)
+		conn, err := dtls.DialWithOptions("udp", addr, options...)
 		if err != nil {
 			return nil, err
 		}
