@@ -18,17 +18,17 @@ import (
 	"relink/shared/token"
 )
 
-// listenPackets opens the UDP port of CoAP devices; nil if it is not to be opened.
-func listenPackets(s *settings) (*net.UDPConn, error) {
-	if s.ListenCoAP == "" {
+// listenPackets opens a UDP port of CoAP devices; nil if it is not to be opened.
+func listenPackets(variable, address string) (*net.UDPConn, error) {
+	if address == "" {
 		return nil, nil
 	}
-	conn, err := coap.Listen(s.ListenCoAP)
+	conn, err := coap.Listen(address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s (UDP) is in use: stop what holds it, or set RELINK_LISTEN_COAP to another address", s.ListenCoAP)
+		return nil, fmt.Errorf("%s (UDP) is in use: stop what holds it, or set %s to another address", address, variable)
 	case err != nil:
-		return nil, fmt.Errorf("RELINK_LISTEN_COAP=%s: %w", s.ListenCoAP, err)
+		return nil, fmt.Errorf("%s=%s: %w", variable, address, err)
 	}
 	return conn, nil
 }

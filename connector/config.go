@@ -26,6 +26,7 @@ type settings struct {
 	ListenHTTP     string `env:"RELINK_LISTEN_HTTP,default=127.0.0.1:8080"` // HTTP devices; every port above takes them too
 	ListenHTTPS    string `env:"RELINK_LISTEN_HTTPS,default=127.0.0.1:8443"`
 	ListenCoAP     string `env:"RELINK_LISTEN_COAP,default=127.0.0.1:5682"`     // UDP, CoAP with symmetric encryption; empty: not opened
+	ListenCoAPS    string `env:"RELINK_LISTEN_COAPS,default=127.0.0.1:5684"`    // UDP, CoAP over DTLS; empty: not opened
 	ListenOpenAPI  string `env:"RELINK_LISTEN_OPENAPI"`                         // front door of the OpenAPI, plain HTTP; empty: not opened, the function's HTTP trigger serves
 	ListenDownload string `env:"RELINK_LISTEN_DOWNLOAD"`                        // download door of devices, plain HTTP and HTTPS; empty: not opened
 	ListenInternal string `env:"RELINK_LISTEN_INTERNAL,default=127.0.0.1:1888"` // internal API, /metrics, /healthz; never reachable for devices
@@ -47,6 +48,8 @@ type settings struct {
 	MaxPosts           int           `env:"RELINK_MAX_HTTP_POSTS,default=2000"`             // over HTTP that wait for their answer; the next are not read
 	MaxCoAPRemembered  int           `env:"RELINK_MAX_COAP_REMEMBERED,default=400000"`      // messages over CoAP whose replies are kept for retransmissions, 247 s at most
 	MaxCoAPReplies     int           `env:"RELINK_MAX_COAP_REPLY_BYTES,default=67108864"`   // bytes of these replies
+	MaxDTLS            int           `env:"RELINK_MAX_COAPS_CONNECTIONS,default=100000"`    // over DTLS, of devices; beyond, the one that was silent longest is closed
+	DTLSIdle           time.Duration `env:"RELINK_COAPS_IDLE,default=15m"`                  // silence after which a connection over DTLS is forgotten
 	FailureBurst       int           `env:"RELINK_FAILURES_PER_SOURCE,default=120"`         // failed logins in a row from one address
 	FailureRate        int           `env:"RELINK_FAILURES_PER_MINUTE,default=60"`          // failed logins forgiven per minute
 	ConnectBurst       int           `env:"RELINK_CONNECTS_PER_DEVICE,default=60"`          // granted logins of one device in a row; 0: no limit

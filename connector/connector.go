@@ -19,6 +19,7 @@ import (
 	"relink/connector/dispatch"
 	"relink/connector/downlink"
 	"relink/connector/download"
+	"relink/connector/dtls"
 	devicehttp "relink/connector/http"
 	"relink/connector/limits"
 	"relink/connector/mqtt"
@@ -62,6 +63,7 @@ type connector struct {
 	http       *devicehttp.Server
 	tokens     *devicetoken.Keeper
 	coap       *coap.Server
+	dtls       *dtls.Server
 	peers      *downlink.Peers
 	health     *ops.Health
 	internal   *http.Server
@@ -181,6 +183,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		return nil, err
 	}
 	c.coapFace(reg, sealer, router, events, meter, budget, connects, files, signer)
+	c.dtlsFace(reg, tlsConfig, events, meter, budget, ids.Next)
 	return c, nil
 }
 
@@ -274,6 +277,9 @@ func (c *connector) start(ctx context.Context, o *opened) {
 	if o.coap != nil {
 		c.coap.ServeUDP(o.coap)
 	}
+	if o.coaps != nil {
+		c.dtls.Serve(o.coaps)
+	}
 }
 
 // stop ends everything: no new devices, answers that are due, the ends of sessions, what is in flight, the lease, the logs.
@@ -300,7 +306,8 @@ func (c *connector) stop() error {
 	go func() { // beside MQTT, whose devices take as long
 		ctx, cancel := context.WithTimeout(context.Background(), settleFor)
 		defer cancel()
-		coapEnded <- c.coap.Shutdown(ctx)
+		err := c.coap.Shutdown(ctx)
+		coapEnded <- errors.Join(err, c.dtls.Shutdown(ctx)) // after the answers that are due
 	}()
 	step("devices", stopDevices, c.mqtt.Shutdown)
 	step("CoAP devices", settleFor, func(context.Context) error { return <-coapEnded })

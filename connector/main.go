@@ -63,6 +63,7 @@ type opened struct {
 	openapi  net.Listener // nil: there is none
 	download net.Listener // nil: there is none
 	coap     *net.UDPConn // nil: there is none
+	coaps    *net.UDPConn // nil: there is none
 }
 
 func (o *opened) all() []io.Closer {
@@ -70,8 +71,10 @@ func (o *opened) all() []io.Closer {
 	for _, l := range o.devices {
 		all = append(all, l)
 	}
-	if o.coap != nil {
-		all = append(all, o.coap)
+	for _, l := range []*net.UDPConn{o.coap, o.coaps} {
+		if l != nil {
+			all = append(all, l)
+		}
 	}
 	for _, l := range []net.Listener{o.internal, o.openapi, o.download} {
 		if l != nil {
@@ -113,14 +116,19 @@ func listen(s *settings) (*opened, error) {
 			o.devices = append(o.devices, l)
 		}
 	}
-	conn, err := listenPackets(s)
-	if err != nil {
-		for _, l := range o.all() {
-			_ = l.Close() // the other error is the one to tell
+	for _, p := range []struct {
+		variable, address string
+		to                **net.UDPConn
+	}{{"RELINK_LISTEN_COAP", s.ListenCoAP, &o.coap}, {"RELINK_LISTEN_COAPS", s.ListenCoAPS, &o.coaps}} {
+		conn, err := listenPackets(p.variable, p.address)
+		if err != nil {
+			for _, l := range o.all() {
+				_ = l.Close() // the other error is the one to tell
+			}
+			return nil, err
 		}
-		return nil, err
+		*p.to = conn
 	}
-	o.coap = conn
 	if o.internal == nil {
 		return nil, errors.New("configuration: RELINK_LISTEN_INTERNAL is required")
 	}

@@ -21,7 +21,7 @@ func (s *stack) announce(d *demo) {
 	p("  MQTT/TLS    %s, authority %s", a.bind(portMQTTS), s.relative(s.certificates.ca))
 	p("  WebSocket   ws://%s/mqtt, wss://%s/mqtt", a.bind(portWS), a.bind(portWSS))
 	p("  HTTP        http://%s, https://%s (POST /auth, POST /topic/…)", a.bind(portHTTP), a.bind(portHTTPS))
-	p("  CoAP        coap://%s (symmetric encryption)", a.bind(portCoAP))
+	p("  CoAP        coap://%s (symmetric encryption), coaps://%s (DTLS)", a.bind(portCoAP), a.bind(portCoAPS))
 	p("  OpenAPI     http://%s, access key %s", a.bind(portOpenAPI), s.keys.AccessKeyID)
 	p("  Tablestore  http://%s   OSS http://%s", a.bind(portTablestore), a.bind(portOSS))
 	p("  SLS         %s   FC  http://%s", a.bind(portSLS), a.bind(portFC))

@@ -24,7 +24,8 @@ var (
 	portWSS        = port{"MQTT over secure WebSocket", 8084, true}
 	portHTTP       = port{"HTTP of devices", 8080, true}
 	portHTTPS      = port{"HTTPS of devices", 8443, true}
-	portCoAP       = port{"CoAP", 5682, true} // UDP
+	portCoAP       = port{"CoAP", 5682, true}           // UDP
+	portCoAPS      = port{"CoAP over DTLS", 5684, true} // UDP
 	portOpenAPI    = port{"OpenAPI", 9080, true}
 	portDownload   = port{"download door", 9070, true}
 	portTrigger    = port{"HTTP trigger of the OpenAPI's function", 9081, true}

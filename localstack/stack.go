@@ -173,7 +173,7 @@ func (s *stack) prepare(ctx context.Context) error {
 	if err := s.addresses.free(portHTTP, portHTTPS, portMQTT, portMQTTS, portWS, portWSS, portOpenAPI, portDownload, portInternal); err != nil {
 		return err
 	}
-	if err := s.addresses.freePackets(portCoAP); err != nil {
+	if err := s.addresses.freePackets(portCoAP, portCoAPS); err != nil {
 		return err
 	}
 	if err := build(ctx, s.root, s.bin, s.functions); err != nil {

@@ -69,6 +69,7 @@ func (s *Server) granted(x *Exchange, t *devicetoken.Ticket) {
 	}
 	body = append(append(append(body, `"token":"`...), t.Token...), `"}`...)
 	s.enlist(e)
+	x.proved()
 	x.respond(body)
 }
 

@@ -30,3 +30,15 @@ type Peer struct {
 	Transport Transport
 	Addr      netip.AddrPort
 }
+
+// A Prover is a Transport that wants to know that a device proved its identity: connections of strangers it keeps for a short time only.
+type Prover interface {
+	Proved()
+}
+
+// proved tells the transport of a request that its token is in order.
+func (x *Exchange) proved() {
+	if t, ok := x.peer.Transport.(Prover); ok {
+		t.Proved()
+	}
+}

@@ -65,6 +65,7 @@ func (s *Server) take(x *Exchange, r *request, known *session.Session) {
 			return
 		}
 	}
+	x.proved()
 	if x.block2.num > 0 {
 		s.continueReply(x, r)
 		return

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"relink/connector/limits"
@@ -21,6 +22,8 @@ type Conn struct {
 	random [32]byte       // of the client
 	suite  *suite
 	cid    []byte // that the client puts on its records; nil: none
+
+	told atomic.Bool // Proved
 
 	mu       sync.Mutex
 	addr     netip.AddrPort // where to send
@@ -65,8 +68,12 @@ func (c *Conn) Addr() netip.AddrPort { return c.origin }
 func (c *Conn) Suite() string { return c.suite.name }
 
 // Proved says that a device proved its identity over this connection, which therefore may stay for IdleTimeout and no longer counts
-// as one of a stranger.
-func (c *Conn) Proved() { c.server.prove(c) }
+// as one of a stranger. Saying it again costs nothing.
+func (c *Conn) Proved() {
+	if !c.told.Swap(true) {
+		c.server.prove(c)
+	}
+}
 
 // Send implements coap.Transport. The address is not looked at: the association knows where its client is.
 func (c *Conn) Send(_ netip.AddrPort, datagram []byte) {
