@@ -11,6 +11,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/openapi"
 	"relink/shared/product"
+	"relink/shared/rule"
 	"relink/shared/script"
 	"relink/shared/shadow"
 	"relink/shared/store"
@@ -47,6 +48,8 @@ type api struct {
 	infos        *deviceinfo.Service
 	tagIndex     store.DeviceInfos
 	broadcasts   *broadcastLimit
+	rules        *rule.Service
+	account      int64
 }
 
 // productKey reads the parameter ProductKey.

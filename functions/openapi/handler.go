@@ -12,6 +12,7 @@ import (
 	"relink/shared/deviceinfo"
 	"relink/shared/openapi"
 	"relink/shared/product"
+	"relink/shared/rule"
 	"relink/shared/script"
 	"relink/shared/service"
 	"relink/shared/shadow"
@@ -36,6 +37,7 @@ type tables struct {
 	scripts      store.Scripts
 	certificates store.Certificates
 	gateways     topology.Stores
+	engine       engineStores
 }
 
 // stores are where the tables are: a store.Store, or one in memory.
@@ -56,6 +58,16 @@ type stores interface {
 	Certificates() store.Certificates
 	Topology() store.Topology
 	Discoveries() store.Discoveries
+	engineStores
+}
+
+// engineStores are the tables of the rule engine.
+type engineStores interface {
+	Rules() store.Rules
+	RuleIndex() store.RuleIndex
+	Subscriptions() store.Subscriptions
+	Ledger() store.Ledger
+	ForwardDeads() store.ForwardDeads
 }
 
 func tablesOf(s stores) tables {
@@ -75,6 +87,7 @@ func tablesOf(s stores) tables {
 		scripts:      s.Scripts(),
 		certificates: s.Certificates(),
 		gateways:     s,
+		engine:       s,
 	}
 }
 
@@ -92,6 +105,7 @@ type parts struct {
 	limits    openapi.LimitPolicy
 	topology  topology.Limits
 	region    string
+	account   int64 // id of the owner's cloud account, for answers that show it
 	now       func() time.Time
 	log       *slog.Logger
 }
@@ -111,8 +125,11 @@ func assemble(p parts) http.Handler {
 	cached := store.NewCachedProducts(t.products, p.now)
 	scripts := script.New(t, p.runner, p.log, p.now)
 	recorder := callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now), p.log}
+	products := product.New(t.products, t.devices, p.now)
 	a := &api{
-		products: product.New(t.products, t.devices, p.now),
+		products: products,
+		rules:    rule.New(t.engine, products, p.now),
+		account:  p.account,
 		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
 			Applications: t.applications}, announcer{dropper{p.commander}, gateways, ids}, p.now),
 		certificates: certificate.New(t.certificates, p.now),
@@ -145,7 +162,7 @@ func assemble(p parts) http.Handler {
 	}
 	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
-		Actions:  withMessages(withTopology(withDelivery(a.actions(), a), a), a),
+		Actions:  withRules(withMessages(withTopology(withDelivery(a.actions(), a), a), a), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,

@@ -28,8 +28,9 @@ import (
 )
 
 const (
-	testKeyID  = "testid"
-	testSecret = "testsecret"
+	testKeyID   = "testid"
+	testSecret  = "testsecret"
+	testAccount = 1234567890
 )
 
 // testScripts runs the scripts of all tests; its processes end with this one.
@@ -66,7 +67,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	server := httptest.NewServer(assemble(parts{
 		tables:    tablesOf(m),
 		delivery:  newDelivery(m, &s.bucket, signer, time.Now),
-		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai",
+		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai", account: testAccount,
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {
 				return time.Unix(0, at)

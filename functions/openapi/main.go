@@ -28,6 +28,7 @@ type Config struct {
 	Keys     openapi.Keys        `env:"RELINK_API_KEYS"`                      // id:secret, several with commas: who may call the API
 	Limits   openapi.LimitPolicy `env:"RELINK_API_LIMITS,default=documented"` // documented or off: calls per second of one key
 	Topology topology.Limits
+	Account  int64 `env:"RELINK_ACCOUNT_ID,default=0"` // of the owner's cloud account: CreateUserId, uid
 }
 
 func main() { fcrun.Main(newHandler) }
@@ -74,7 +75,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	api := assemble(parts{
 		tables:    tablesOf(state),
 		delivery:  newDelivery(state, files, urls, time.Now),
-		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, now: time.Now, log: log,
+		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, account: cfg.Account, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }
