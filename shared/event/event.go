@@ -11,6 +11,7 @@ import (
 	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/store"
@@ -69,10 +70,26 @@ func (s *Service) Post(ctx context.Context, r *exchange.Request) exchange.Answer
 	if err := s.events.Put(ctx, []store.Event{Stored(r.Record, r.Ref(), 0, &e)})[0]; err != nil {
 		return exchange.Answer{Err: err}
 	}
+	told := tell(r, &e, product.CategoryKey)
 	if e.Type == tsl.EventUnknown {
-		return exchange.Answer{Cause: refusal.EventNotInModel, Detail: "stored as an event of type " + tsl.EventUnknown}
+		return exchange.Answer{Messages: told, Cause: refusal.EventNotInModel, Detail: "stored as an event of type " + tsl.EventUnknown}
 	}
-	return exchange.Answer{}
+	return exchange.Answer{Messages: told}
+}
+
+// tell is the message of an event for the rule engine; none if nobody wants it.
+func tell(r *exchange.Request, e *tsl.CheckedEvent, deviceType string) []message.Message {
+	rec := r.Record
+	if !r.Any(rec.Device.ProductKey) {
+		return nil
+	}
+	a := message.About{Device: rec.Device, IotID: rec.IotID, DeviceType: deviceType, RequestID: r.Alink.ID, At: rec.ReceivedAt}
+	name := a.Topic(message.EventTopic(e.Identifier, false))
+	if !r.Wants(message.Event, rec.Device.ProductKey, name) {
+		return nil
+	}
+	return []message.Message{{ID: rec.MessageID, Topic: name, Kind: message.Event, Device: rec.Device, IotID: rec.IotID, GeneratedAt: rec.ReceivedAt, QoS: rec.QoS,
+		Payload: message.AppendEvent(nil, &a, e)}}
 }
 
 // Stored is an event as it is stored: of a device, which is the record's or one behind it, and the sequence-th of the record.

@@ -14,6 +14,7 @@ import (
 	"relink/shared/alink"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/record"
 	"relink/shared/redelivery"
 	"relink/shared/refusal"
@@ -29,10 +30,20 @@ type Request struct {
 	Record *record.Record
 	Up     topic.Uplink
 	Alink  alink.Request // zero for a Raw server
+
+	rules *message.Sender
 }
 
 // Ref is whose message it is: the device, or the sub-device behind its gateway.
 func (r *Request) Ref() iot.DeviceRef { return r.Record.Device }
+
+// Wants tells whether somebody wants a message of the rule engine, before a server makes it.
+func (r *Request) Wants(kind message.Kind, pk iot.ProductKey, topic string) bool {
+	return r.rules.Wants(kind, pk, topic)
+}
+
+// Any tells whether anything of a product may be wanted, before a server makes the topic.
+func (r *Request) Any(pk iot.ProductKey) bool { return r.rules.Any(pk) }
 
 // An Answer is what a server makes of a request. With Err set, code and message are those of alink.CodeOf(Err), its cause is the
 // log's reason, and Data is still sent; Throttled and Unavailable mean that nothing was decided, and the record is tried again.
@@ -47,6 +58,9 @@ type Answer struct {
 	Replies []record.Reply
 	// Sessions is for the connector alone: sub-devices that came and went (package device). It is Result.Data.
 	Sessions []byte
+	// Messages are for the rule engine: what the request has brought about, and is stored. They are handed over before the device hears
+	// anything, unless Err says that nothing was decided; those that nobody wants are left out.
+	Messages []message.Message
 }
 
 // A Server answers one request. It is called from several goroutines, never twice at a time for one device.
@@ -67,17 +81,28 @@ type Desk struct {
 	Again *redelivery.Service
 	// Noted, if set, are the families whose messages are noted for Again: those of which a repetition does harm. All of them, if nil.
 	Noted []topic.Family
+	// Rules, if set, takes the messages of the answers.
+	Rules *message.Sender
 }
 
 // Serve answers a batch; the results have its order.
 func (d *Desk) Serve(ctx context.Context, node string, records []record.Record) []record.Result {
 	results := make([]record.Result, len(records))
+	if err := d.Rules.Refresh(ctx); err != nil {
+		d.Log.LogAttrs(ctx, slog.LevelError, "requests not taken: it is not known what rules want", logs.Err(err))
+		for i := range results {
+			results[i] = retry(err)
+		}
+		return results
+	}
+	told := make([][]message.Message, len(records))
+	defer func() { d.handOver(ctx, results, told) }()
 	if d.Again != nil {
 		d.recognize(ctx, records, results)
 	}
 	if len(records) == 1 {
 		if !results[0].Retry {
-			results[0] = d.one(ctx, node, &records[0])
+			results[0], told[0] = d.one(ctx, node, &records[0])
 		}
 		return results
 	}
@@ -103,7 +128,7 @@ func (d *Desk) Serve(ctx context.Context, node string, records []record.Record) 
 					continue
 				}
 				if !results[i].Retry {
-					results[i] = d.one(ctx, node, &records[i])
+					results[i], told[i] = d.one(ctx, node, &records[i])
 				}
 				blocked = results[i].Retry
 			}
@@ -150,24 +175,48 @@ func (d *Desk) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return record.AppendResults(nil, d.Serve(ctx, batch.Node, batch.Records)), nil
 }
 
-func (d *Desk) one(ctx context.Context, node string, rec *record.Record) record.Result {
+// handOver sends what the answers have for the rule engine. Records of which something may not have been handed over are tried again.
+func (d *Desk) handOver(ctx context.Context, results []record.Result, told [][]message.Message) {
+	var list []message.Message
+	for i := range told {
+		if !results[i].Retry {
+			list = append(list, told[i]...)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	err := d.Rules.Send(ctx, list)
+	if err == nil {
+		return
+	}
+	d.Log.LogAttrs(ctx, slog.LevelError, "messages not handed to the rule engine", slog.Int("records", len(list)), logs.Err(err))
+	for i := range told {
+		if len(told[i]) > 0 && !results[i].Retry {
+			results[i] = retry(err)
+		}
+	}
+}
+
+func (d *Desk) one(ctx context.Context, node string, rec *record.Record) (record.Result, []message.Message) {
 	up, err := topic.ParseUplink(rec.Topic)
 	if err != nil {
-		return record.Result{Code: alink.CodeTopic, Reason: string(refusal.UnknownTopic)}
+		return record.Result{Code: alink.CodeTopic, Reason: string(refusal.UnknownTopic)}, nil
 	}
 	family, known := d.Families[up.Family]
-	r := Request{Node: node, Record: rec, Up: up}
+	r := Request{Node: node, Record: rec, Up: up, rules: d.Rules}
 	reply := ""
 	if !family.Raw {
 		reply = up.ReplyTopic(rec.Topic)
 		if r.Alink, err = alink.Parse(rec.Payload); err != nil {
-			return d.result(ctx, &r, reply, Answer{Err: err})
+			return d.result(ctx, &r, reply, Answer{Err: err}), nil
 		}
 	}
 	if !known {
-		return d.result(ctx, &r, reply, Answer{Err: errUnknown})
+		return d.result(ctx, &r, reply, Answer{Err: errUnknown}), nil
 	}
-	return d.result(ctx, &r, reply, family.Serve(ctx, &r))
+	answer := family.Serve(ctx, &r)
+	return d.result(ctx, &r, reply, answer), answer.Messages
 }
 
 var errUnknown = &alink.Error{Code: alink.CodeMethodNotDefined, Cause: refusal.NotYetSupported, Message: alink.MessageNotSupported, Kind: iot.InvalidParams}

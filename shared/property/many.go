@@ -182,7 +182,7 @@ func (s *Service) gather(ctx context.Context, b *batch, m *many, family topic.Fa
 	rec := &b.records[m.record]
 	all := make(map[iot.DeviceRef]*tsl.Gathered, len(sections))
 	var order []iot.DeviceRef // rows are of device, message and time: what is of one device has to be told from each other
-	strict := map[iot.DeviceRef]tsl.Mode{}
+	strict, types := map[iot.DeviceRef]tsl.Mode{}, map[iot.DeviceRef]string{}
 	for _, sec := range sections {
 		product, err := s.product(ctx, b, sec.ref.ProductKey)
 		if err != nil {
@@ -201,7 +201,7 @@ func (s *Service) gather(ctx context.Context, b *batch, m *many, family topic.Fa
 			g = new(tsl.Gathered)
 			all[sec.ref], order = g, append(order, sec.ref)
 		}
-		strict[sec.ref] = mode
+		strict[sec.ref], types[sec.ref] = mode, product.CategoryKey
 		switch family {
 		case topic.PropertyBatchPost:
 			err = g.Batch(model, sec.json, mode, rec.ReceivedAt)
@@ -232,7 +232,7 @@ func (s *Service) gather(ctx context.Context, b *batch, m *many, family topic.Fa
 		return tsl.ErrTooManyEvents
 	}
 	m.data = append(m.data, '{')
-	sequence := 0
+	sequence, messages := 0, 0
 	for _, ref := range order {
 		g := all[ref]
 		prefix := ""
@@ -244,6 +244,7 @@ func (s *Service) gather(ctx context.Context, b *batch, m *many, family topic.Fa
 			m.reason, m.detail = string(g.Failed[0].Cause), prefix+detailOf(g.Failed)
 		}
 		sequence = b.keepMany(m, rec, ref, g, strict[ref], family == topic.PropertyHistoryPost, sequence)
+		messages = s.tellMany(b, m, family, ref, g, types[ref], messages)
 	}
 	m.data = append(m.data, '}')
 	return nil

@@ -12,6 +12,7 @@ import (
 	"relink/shared/exchange"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/record"
 	"relink/shared/redelivery"
 	"relink/shared/refusal"
@@ -28,7 +29,8 @@ type Service struct {
 	devices    store.Devices
 	topology   store.Topology
 	again      *redelivery.Service
-	desk       *exchange.Desk // for what is no post
+	desk       *exchange.Desk  // for what is no post
+	rules      *message.Sender // nil: nobody wants anything
 	log        *slog.Logger
 }
 
@@ -69,7 +71,8 @@ type batch struct {
 	events    []store.Event // of many
 	eventOf   []int         // for each of events, the place of its message in many, counted from 1
 	relations relations
-	others    []int // records that are no posts
+	others    []int  // records that are no posts
+	told      []told // for the rule engine
 }
 
 // waiting is an answer that holds once the post is stored.
@@ -96,6 +99,9 @@ func (s *Service) Post(ctx context.Context, records []record.Record) []record.Re
 		records: records, results: make([]record.Result, n), posts: make([]store.Post, 0, n), waiting: make([]waiting, 0, n),
 		values: make([]store.Value, 0, 4*n), replies: make([]record.Reply, 0, n), buffer: make([]byte, 0, 160*n),
 	}
+	if s.unknown(ctx, b.results) {
+		return b.results
+	}
 	unknown, err := s.again.Resolve(ctx, records)
 	s.relate(ctx, &b)
 	for i := range records {
@@ -112,6 +118,7 @@ func (s *Service) Post(ctx context.Context, records []record.Record) []record.Re
 	}
 	s.storeEvents(ctx, &b)
 	s.settleMany(ctx, &b)
+	s.handOver(ctx, &b)
 	s.serveOthers(ctx, &b)
 	return b.results
 }
@@ -217,6 +224,9 @@ func (s *Service) check(ctx context.Context, b *batch, i int) {
 	b.data = checked.AppendData(b.data[:0])
 	w.reply = int32(b.reply(replyTopic, alink.CodeOK, req.ID, b.data, alink.MessageOK, up.Method))
 	b.keep(w, &checked, mode)
+	if s.rules.Any(rec.Device.ProductKey) {
+		s.tell(b, i, req.ID, product, &checked)
+	}
 }
 
 // keep adds what passed to what is to be stored. Values that nothing checked are not stored ("Validation", none).

@@ -20,6 +20,7 @@ type relation struct {
 	gateway  iot.DeviceRef
 	exists   bool
 	disabled bool
+	iotID    iot.IotID
 }
 
 var (
@@ -79,7 +80,9 @@ func (s *Service) relate(ctx context.Context, b *batch) {
 		if links[i] != nil {
 			r.gateway = links[i].Gateway
 		}
-		r.disabled = r.exists && devices[i].Disabled
+		if r.exists {
+			r.disabled, r.iotID = devices[i].Disabled, devices[i].IotID
+		}
 		b.relations.of[sub] = r
 	}
 }
