@@ -35,6 +35,6 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	maps.Copy(families, scripts.Families(history.Replied))
 	return &handler{
 		commands: command.New(p.Store, downlink.NewClient(p.Cloud.InternalKey), cfg.Bounds, nil),
-		answers:  &exchange.Desk{Families: families, Log: p.Log, Again: redelivery.New(p.Store.Receipts())},
+		answers:  &exchange.Desk{Families: families, Log: p.Log, Rules: p.Rules, Again: redelivery.New(p.Store.Receipts())},
 	}, nil
 }

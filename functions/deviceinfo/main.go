@@ -43,6 +43,7 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 		remoteconfig.New(p.Store.RemoteConfigs(), p.Files, urls, time.Now).Families(),
 	)
 	recognize(d, p.Store.Receipts())
+	d.Rules = p.Rules
 	return fresh(d), nil
 }
 

@@ -12,5 +12,5 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &exchange.Desk{Families: event.New(p.Store, p.Log, nil).Families(), Log: p.Log, Again: redelivery.New(p.Store.Receipts())}, nil
+	return &exchange.Desk{Families: event.New(p.Store, p.Log, nil).Families(), Log: p.Log, Rules: p.Rules, Again: redelivery.New(p.Store.Receipts())}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/offline"
 	"relink/shared/record"
 	"relink/shared/refusal"
@@ -23,6 +24,7 @@ type handler struct {
 	nodes    store.Nodes
 	links    store.Topology
 	queue    *offline.Queue
+	rules    *message.Sender // nil: nobody wants anything
 	log      *slog.Logger
 }
 
@@ -87,6 +89,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		}
 	}
 	h.hear(ctx, &batch, &heard, results)
+	h.tell(ctx, &batch, begun, &ended, results)
 	h.subscribe(ctx, &batch, subscribed, results)
 	h.renew(ctx, &batch, leases, results)
 	return record.AppendResults(nil, results), nil

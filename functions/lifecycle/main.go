@@ -12,5 +12,5 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return &handler{devices: p.Store.Devices(), sessions: p.Store.Sessions(), nodes: p.Store.Nodes(), links: p.Store.Topology(), queue: offline.New(p.Store.OfflineMessages(), offline.DefaultBounds(), nil), log: p.Log}, nil
+	return &handler{devices: p.Store.Devices(), sessions: p.Store.Sessions(), nodes: p.Store.Nodes(), links: p.Store.Topology(), queue: offline.New(p.Store.OfflineMessages(), offline.DefaultBounds(), nil), log: p.Log, rules: p.Rules}, nil
 }

@@ -25,5 +25,5 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	// Rollouts are not here yet: devices report, and are told that there is nothing for them.
 	families := ota.New(p.Store.DeviceVersions(), nil, time.Now, jobs.Pending).Families()
 	maps.Copy(families, jobs.Families())
-	return &exchange.Desk{Log: p.Log, Families: families}, nil
+	return &exchange.Desk{Log: p.Log, Rules: p.Rules, Families: families}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"relink/functions/internal/tables"
 	"relink/shared/event"
 	"relink/shared/exchange"
+	"relink/shared/message"
 	"relink/shared/property"
 	"relink/shared/redelivery"
 	"relink/shared/script"
@@ -20,7 +21,15 @@ import (
 func main() { tables.Main(newHandler) }
 
 func newHandler(p tables.Parts) (fcrun.Handler, error) {
-	return assemble(p.Store, new(sandbox.Pool), p.Log, nil), nil
+	h := assemble(p.Store, new(sandbox.Pool), p.Log, nil)
+	h.handTo(p.Rules)
+	return h, nil
+}
+
+// handTo has what is stored handed to the rule engine. It is called before the first batch.
+func (h *handler) handTo(rules *message.Sender) {
+	h.posts.properties.HandTo(rules)
+	h.posts.events.Rules = rules
 }
 
 // stores is where everything is that a post needs.

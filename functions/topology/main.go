@@ -27,5 +27,5 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 		return nil, err
 	}
 	s := topology.New(p.Store, topology.Options{Commander: command.Remote{FC: p.FC}, Limits: cfg.Limits, GrantFor: cfg.GrantFor, Log: p.Log})
-	return &exchange.Desk{Log: p.Log, Families: s.Families(), Again: redelivery.New(p.Store.Receipts())}, nil
+	return &exchange.Desk{Log: p.Log, Rules: p.Rules, Families: s.Families(), Again: redelivery.New(p.Store.Receipts())}, nil
 }

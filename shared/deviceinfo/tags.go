@@ -7,6 +7,7 @@ import (
 
 	"relink/shared/alink"
 	"relink/shared/exchange"
+	"relink/shared/message"
 	"relink/shared/refusal"
 	"relink/shared/store"
 )
@@ -89,7 +90,7 @@ func (s *Service) updateTags(ctx context.Context, r *exchange.Request) exchange.
 	if err != nil {
 		return failed(err)
 	}
-	return failed(s.change(ctx, r.Ref(), func(d *store.DeviceInfo) (bool, error) {
+	answer := failed(s.change(ctx, r.Ref(), func(d *store.DeviceInfo) (bool, error) {
 		changed := false
 		for _, t := range tags {
 			list := &d.Tags
@@ -103,6 +104,15 @@ func (s *Service) updateTags(ctx context.Context, r *exchange.Request) exchange.
 		}
 		return changed, nil
 	}))
+	if answer.Err == nil && r.Any(r.Ref().ProductKey) {
+		told := make([]message.Tag, len(tags))
+		for i, t := range tags {
+			told[i] = message.Tag{Key: t.Key, Value: t.Value}
+		}
+		rec := r.Record
+		answer.Messages = []message.Message{message.NewTags(rec.MessageID, message.Named{Device: rec.Device, IotID: rec.IotID}, told, rec.ReceivedAt, rec.QoS)}
+	}
+	return answer
 }
 
 // deleteTags is thing/deviceinfo/delete; keys that there are not do no harm.

@@ -11,6 +11,7 @@ import (
 	"relink/shared/alink"
 	"relink/shared/exchange"
 	"relink/shared/iot"
+	"relink/shared/message"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/store"
@@ -70,8 +71,12 @@ func (s *Service) inform(ctx context.Context, r *exchange.Request) exchange.Answ
 	if !validName(p.module) || !validName(p.version) {
 		return exchange.Answer{Err: alink.ErrParamsMalformed, Silent: true}
 	}
-	err := s.versions.Put(ctx, r.Ref(), store.DeviceVersion{Module: p.module, Version: p.version, At: s.now().UnixMilli()})
-	answer := exchange.Answer{Err: err, Silent: true}
+	told, err := s.told(ctx, r, p.module, p.version)
+	if err != nil {
+		return exchange.Answer{Err: err, Silent: true}
+	}
+	err = s.versions.Put(ctx, r.Ref(), store.DeviceVersion{Module: p.module, Version: p.version, At: s.now().UnixMilli()})
+	answer := exchange.Answer{Err: err, Silent: true, Messages: told}
 	if err == nil && s.tasks != nil {
 		answer.Replies, answer.Err = s.tasks.Informed(ctx, r.Ref(), p.module, p.version)
 	}
@@ -83,6 +88,23 @@ func (s *Service) inform(ctx context.Context, r *exchange.Request) exchange.Answ
 		}
 	}
 	return answer
+}
+
+// told is what rules see of a version report: nothing if the module has that version already, unless that is of this very report, which
+// was stored and perhaps not handed over.
+func (s *Service) told(ctx context.Context, r *exchange.Request, module, version string) ([]message.Message, error) {
+	rec := r.Record
+	if !r.Any(rec.Device.ProductKey) || !r.Wants(message.OTAVersion, rec.Device.ProductKey, message.OTAVersionTopic(rec.Device)) {
+		return nil, nil
+	}
+	before, err := s.versions.Of(ctx, []iot.DeviceRef{rec.Device}, module)
+	if err != nil {
+		return nil, err
+	}
+	if b := before[0]; b != nil && b.Version == version && b.At < rec.ReceivedAt {
+		return nil, nil
+	}
+	return []message.Message{message.NewOTAVersion(rec.MessageID, message.Named{Device: rec.Device, IotID: rec.IotID}, module, version, rec.ReceivedAt)}, nil
 }
 
 // progress takes a progress report. One without a task is ignored: Link SDK C 3.x reports downloads of configurations here.

@@ -11,6 +11,7 @@ import (
 
 	"relink/shared/alink"
 	"relink/shared/exchange"
+	"relink/shared/message"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/store"
@@ -101,20 +102,37 @@ func (s *Service) Replied(ctx context.Context, rec *record.Record, identifier st
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}
-	said := "the device's own code " + strconv.Itoa(reply.Code) + ", to request " + reply.ID
+	detail := "the device's own code " + strconv.Itoa(reply.Code) + ", to request " + reply.ID
 	output := document(payload)
 	call, err := s.find(ctx, rec, identifier, reply.ID, output)
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}
 	if call == nil {
-		return exchange.Answer{Cause: refusal.ReplyUnexpected, Detail: said}
+		return exchange.Answer{Cause: refusal.ReplyUnexpected, Detail: detail, Messages: told(rec, identifier, reply.ID, &reply)}
 	}
 	call.Output, call.Code, call.AnsweredAt = output, reply.Code, rec.ReceivedAt
 	if err := s.calls.Answer(ctx, call); err != nil {
 		return exchange.Answer{Err: err}
 	}
-	return exchange.Answer{Detail: said}
+	return exchange.Answer{Detail: detail, Messages: told(rec, call.Identifier, call.MessageID, &reply)}
+}
+
+// told is what rules see of an answer: those to property gets they do not.
+func told(rec *record.Record, identifier, request string, reply *alink.Reply) []message.Message {
+	if identifier == Get {
+		return nil
+	}
+	return []message.Message{message.NewAnswer(rec.MessageID, &message.Answer{Device: rec.Device, IotID: rec.IotID, RequestID: request, At: rec.ReceivedAt,
+		Code: reply.Code, Message: said(reply), Topic: rec.Topic, Data: reply.Data}, rec.QoS)}
+}
+
+// said is the device's message, or the one that goes with success where it sent none.
+func said(reply *alink.Reply) string {
+	if reply.Message == "" && reply.Code == alink.CodeOK {
+		return alink.MessageOK
+	}
+	return reply.Message
 }
 
 // find looks for the request that an answer belongs to; nil if there is none. An answer that is taken once more, because it is not known

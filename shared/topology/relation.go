@@ -27,7 +27,7 @@ func (s *Service) add(ctx context.Context, r *exchange.Request) exchange.Answer 
 	if err != nil {
 		return exchange.Answer{Err: err}
 	}
-	return exchange.Answer{Err: s.dropFrom(ctx, gateway, sessions)}
+	return exchange.Answer{Err: s.dropFrom(ctx, gateway, sessions), Messages: addedTo(r, entries, &k)}
 }
 
 // presented reads the sub-devices that a gateway names in a request, at most limit, and looks them up. Who asks has to be a gateway.
@@ -152,7 +152,9 @@ func (s *Service) remove(ctx context.Context, r *exchange.Request) exchange.Answ
 		}
 		return exchange.Answer{Err: err, Detail: entries[i].ref.String()}
 	}
-	return s.detach(ctx, r, refsOf(entries))
+	answer := s.detach(ctx, r, refsOf(entries))
+	answer.Messages = removedFrom(r, entries, &k)
+	return answer
 }
 
 // endedBy reports whether this very message has ended the i-th device's relation: its first answer was lost.
@@ -185,7 +187,9 @@ func (s *Service) unregister(ctx context.Context, r *exchange.Request) exchange.
 			return exchange.Answer{Err: err, Detail: entries[i].ref.String()}
 		}
 	}
-	return s.detach(ctx, r, refsOf(entries))
+	answer := s.detach(ctx, r, refsOf(entries))
+	answer.Messages = removedFrom(r, entries, &k)
+	return answer
 }
 
 // unknown is the error for a device that does not exist: perhaps its product does not either.
@@ -290,7 +294,7 @@ func (s *Service) found(ctx context.Context, r *exchange.Request) exchange.Answe
 	if len(found) > 0 {
 		err = s.discoveries.Put(ctx, r.Ref(), found)
 	}
-	return exchange.Answer{Err: err}
+	return exchange.Answer{Err: err, Messages: foundBy(r, devices)}
 }
 
 func firstError(errs []error) error {

@@ -6,12 +6,16 @@ package tables
 import (
 	"context"
 	"log/slog"
+	"os"
+	"strings"
 
 	"relink/functions/internal/fcrun"
 	"relink/shared/config"
 	"relink/shared/fc"
+	"relink/shared/interest"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/objects"
 	"relink/shared/store"
 )
@@ -19,8 +23,9 @@ import (
 // Parts are what a handler is made of.
 type Parts struct {
 	Store *store.Store
-	Files *objects.Store // the bucket
-	FC    *fc.Client     // to have commands carried out: command.Remote
+	Files *objects.Store  // the bucket
+	FC    *fc.Client      // to have commands carried out: command.Remote
+	Rules *message.Sender // takes what rules and subscriptions want to see
 	Cloud config.Cloud
 	Log   *slog.Logger // with the function's name and, given the context of an invocation, its request id
 }
@@ -52,7 +57,8 @@ func assemble(ctx context.Context, handler func(Parts) (fcrun.Handler, error)) (
 		return nil, err
 	}
 	log := fcrun.Logger(ctx)
-	h, err := handler(Parts{Store: s, Files: files, FC: client, Cloud: cfg.Cloud, Log: log})
+	rules := message.NewSender(interest.NewWatch(s.RuleIndex(), nil), client, strings.TrimPrefix(os.Getenv("FC_FUNCTION_NAME"), cfg.Cloud.FunctionPrefix), nil)
+	h, err := handler(Parts{Store: s, Files: files, FC: client, Rules: rules, Cloud: cfg.Cloud, Log: log})
 	if err != nil {
 		return nil, err
 	}
