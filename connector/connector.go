@@ -32,8 +32,10 @@ import (
 	internal "relink/shared/downlink"
 	urls "relink/shared/download"
 	"relink/shared/fc"
+	"relink/shared/interest"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/objects"
 	"relink/shared/store"
 	"relink/shared/token"
@@ -129,7 +131,8 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 			"topology":   {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords, Private: true}, // registrations and logins of sub-devices
 			"deviceinfo": {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
 			"ota":        {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},
-			"command":    {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords}, // what devices answer
+			"command":    {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords},                   // what devices answer
+			message.Rule: {Lanes: s.OtherLanes, MaxRecords: s.BatchRecords, Linger: s.Linger}, // publishes on topics of the products' own that somebody wants
 			// Given up before the next one is due, with time for a second attempt.
 			"lease": {Function: "lifecycle", Lanes: 1, Queue: 4, Deadline: s.Lease / 3, InvokeTimeout: s.Lease / 6, Private: true},
 		},
@@ -161,7 +164,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 		Rates: rates, Refused: meter.Refused, LoginTimeout: s.LoginTimeout, MaxDevices: s.MaxTokenDevices,
 		Share: func(g *device.Grant) *device.Classes { return c.mqtt.ShareClasses(g) },
 	})
-	router := &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids}
+	router := &uplink.Router{Dispatcher: c.dispatcher, Journal: events, Meter: meter, IDs: ids, Interest: interest.NewWatch(tables.RuleIndex(), nil)}
 	c.http = devicehttp.New(devicehttp.Options{
 		Dispatcher: c.dispatcher, Journal: events, Budget: budget, Connects: connects, NextID: ids.Next, Refused: meter.Refused, Logger: log, LoginTimeout: s.LoginTimeout,
 		Advertise: s.Advertise, Tokens: c.tokens, Router: router, MaxPosts: s.MaxPosts,

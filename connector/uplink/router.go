@@ -13,6 +13,7 @@ import (
 	"relink/shared/alink"
 	"relink/shared/fc"
 	"relink/shared/iot"
+	"relink/shared/message"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/topic"
@@ -55,6 +56,8 @@ type Router struct {
 	Journal    session.Journal
 	Meter      Meter
 	IDs        *IDs
+	// Interest tells which publishes on topics of the products' own go to the rule engine. nil: none does.
+	Interest message.Interest
 }
 
 // Take answers a message now or later. It blocks while the function's queues are full; an error means that ctx ended and there
@@ -63,7 +66,11 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 	m.router = r
 	m.ID = r.IDs.Next(m.ReceivedAt)
 	family := m.Parsed.Family
-	if function := family.Function(); function != "" && family.Status() == topic.Done {
+	function := family.Function()
+	if family == topic.Custom && r.wanted(ctx, m) {
+		function = message.Rule
+	}
+	if function != "" && family.Status() == topic.Done {
 		s := m.Session
 		return r.Dispatcher.Submit(ctx, function, record.Record{
 			MessageID: m.ID, Device: s.Ref, IotID: s.Grant.IotID, Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, ReceivedAt: m.ReceivedAt,
@@ -72,6 +79,17 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 	}
 	m.settle(r.decide(m), nil)
 	return nil
+}
+
+// wanted tells whether a rule or a subscription wants a publish on a topic of the product's own. While nobody can tell, everything is
+// wanted: the function knows better.
+func (r *Router) wanted(ctx context.Context, m *Message) bool {
+	if r.Interest == nil {
+		return false
+	}
+	_ = r.Interest.Refresh(ctx) // says that nothing is known, and so does Any
+	pk := m.Session.Ref.ProductKey
+	return r.Interest.Any(pk) && r.Interest.Wants(message.Custom, pk, topic.Cut(m.Topic))
 }
 
 // decide answers what no function serves, as the topic table says.
