@@ -10,6 +10,7 @@ import (
 	"relink/shared/certificate"
 	"relink/shared/device/registry"
 	"relink/shared/deviceinfo"
+	"relink/shared/message"
 	"relink/shared/openapi"
 	"relink/shared/product"
 	"relink/shared/rule"
@@ -101,6 +102,7 @@ type parts struct {
 	commander commander
 	runner    script.Runner
 	sink      sink
+	rules     *message.Sender // nil: nobody wants anything
 	keys      openapi.Keys
 	limits    openapi.LimitPolicy
 	topology  topology.Limits
@@ -126,12 +128,14 @@ func assemble(p parts) http.Handler {
 	scripts := script.New(t, p.runner, p.log, p.now)
 	recorder := callRecorder{rawCommander{p.commander, cached, scripts}, service.New(t.calls, p.now), p.log}
 	products := product.New(t.products, t.devices, p.now)
+	devices := registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
+		Applications: t.applications}, announcer{dropper{p.commander}, gateways, ids}, p.now)
+	devices.HandTo(p.rules)
 	a := &api{
-		products: products,
-		rules:    rule.New(t.engine, products, p.now),
-		account:  p.account,
-		devices: registry.New(registry.Stores{Products: t.products, Devices: t.devices, Sessions: t.sessions, Nodes: t.nodes,
-			Applications: t.applications}, announcer{dropper{p.commander}, gateways, ids}, p.now),
+		products:     products,
+		rules:        rule.New(t.engine, products, p.now),
+		account:      p.account,
+		devices:      devices,
 		certificates: certificate.New(t.certificates, p.now),
 		cached:       cached,
 		rows:         t.devices,

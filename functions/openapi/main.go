@@ -12,8 +12,10 @@ import (
 	"relink/shared/config"
 	"relink/shared/download"
 	"relink/shared/fc"
+	"relink/shared/interest"
 	"relink/shared/iot"
 	"relink/shared/logs"
+	"relink/shared/message"
 	"relink/shared/objects"
 	"relink/shared/openapi"
 	"relink/shared/script/sandbox"
@@ -72,7 +74,9 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 		return nil, err
 	}
 	fresh.set = append(fresh.set, func(id string, secret, token iot.Secret) error { files.SetCredentials(id, secret, token); return nil })
+	rules := message.NewSender(interest.NewWatch(state.RuleIndex(), nil), client, "openapi", nil)
 	api := assemble(parts{
+		rules:     rules,
 		tables:    tablesOf(state),
 		delivery:  newDelivery(state, files, urls, time.Now),
 		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, account: cfg.Account, now: time.Now, log: log,

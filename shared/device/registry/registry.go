@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relink/shared/iot"
+	"relink/shared/message"
 	"relink/shared/store"
 )
 
@@ -37,6 +38,7 @@ type Dropper interface {
 type Registry struct {
 	stores  Stores
 	dropper Dropper
+	rules   *message.Sender // nil: nobody wants anything
 	now     func() time.Time
 }
 
@@ -87,7 +89,13 @@ func NewDevice(ref iot.DeviceRef, at int64) *store.Device {
 // create stores a device under a new secret.
 func (r *Registry) create(ctx context.Context, d *store.Device) error {
 	d.Secret, d.UpdatedAt = NewSecret(), d.CreatedAt
-	return r.stores.Devices.Create(ctx, d)
+	if err := r.rules.Refresh(ctx); err != nil {
+		return iot.Wrap(iot.Unavailable, err, "")
+	}
+	if err := r.stores.Devices.Create(ctx, d); err != nil {
+		return err
+	}
+	return r.tell(ctx, message.Create, d)
 }
 
 // Find gets a device by its IotID, if one is given, or else by its name. Errors: DeviceNotFound.
@@ -104,29 +112,50 @@ func (r *Registry) Find(ctx context.Context, id iot.IotID, ref iot.DeviceRef) (*
 
 // Enable lets a disabled device connect again.
 func (r *Registry) Enable(ctx context.Context, dev iot.DeviceRef) error {
-	return r.stores.Devices.SetDisabled(ctx, dev, false, r.now().UnixMilli())
+	d, err := r.watched(ctx, dev)
+	if err != nil {
+		return err
+	}
+	if err := r.stores.Devices.SetDisabled(ctx, dev, false, r.now().UnixMilli()); err != nil {
+		return err
+	}
+	return r.tell(ctx, message.Enable, d)
 }
 
 // Disable refuses the device's logins from now on and then ends its connection. In this order no login slips in between. If
 // the connection cannot be ended the caller is told and repeats the call, which is idempotent.
 func (r *Registry) Disable(ctx context.Context, dev iot.DeviceRef) error {
+	d, err := r.watched(ctx, dev)
+	if err != nil {
+		return err
+	}
 	if err := r.stores.Devices.SetDisabled(ctx, dev, true, r.now().UnixMilli()); err != nil {
 		return err
 	}
-	return r.dropper.Drop(ctx, dev, reasonDisabled)
+	if err := r.dropper.Drop(ctx, dev, reasonDisabled); err != nil {
+		return err
+	}
+	return r.tell(ctx, message.Disable, d)
 }
 
 // Delete removes the device with everything that belongs to it. It is disabled first and its connection ended, because the
 // session row, which tells who holds the connection, goes with the device; what fails on the way leaves a disabled device, and
 // the call can be repeated.
 func (r *Registry) Delete(ctx context.Context, dev iot.DeviceRef) error {
+	d, err := r.watched(ctx, dev)
+	if err != nil {
+		return err
+	}
 	if err := r.stores.Devices.SetDisabled(ctx, dev, true, r.now().UnixMilli()); err != nil {
 		return err
 	}
 	if err := r.dropper.Drop(ctx, dev, reasonDeleted); err != nil {
 		return err
 	}
-	return r.stores.Devices.Delete(ctx, dev)
+	if err := r.stores.Devices.Delete(ctx, dev); err != nil {
+		return err
+	}
+	return r.tell(ctx, message.Delete, d)
 }
 
 // ValidNickname tells whether a device may have this nickname: 4 to 64 characters of CJK, which count twice, letters, digits
