@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"relink/connector/limits"
 	"relink/shared/iot"
 	"relink/shared/refusal"
@@ -139,3 +142,9 @@ func spent() *limits.Budget {
 
 // none is a bound that lets nobody in.
 func none() *limits.Openings { return limits.NewOpenings(10, 0, false) }
+
+func count(c prometheus.Counter) float64 {
+	var m dto.Metric
+	_ = c.Write(&m)
+	return m.GetCounter().GetValue()
+}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,14 +128,14 @@ func TestOnePortForBoth(t *testing.T) {
 func TestCertificateIsReloaded(t *testing.T) {
 	t.Parallel()
 	certificate, _ := authority()
-	var shown int
-	b := start(t, func(o *Options) { o.Certificate = func() *tls.Certificate { shown++; return certificate } })
+	var shown atomic.Int32
+	b := start(t, func(o *Options) { o.Certificate = func() *tls.Certificate { shown.Add(1); return certificate } })
 	for range 2 {
 		if _, err := dial(t, b, func(*pion.Config) {}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if shown != 2 {
-		t.Errorf("the certificate was asked for %d times, want 2", shown)
+	if n := shown.Load(); n != 2 {
+		t.Errorf("the certificate was asked for %d times, want 2", n)
 	}
 }
