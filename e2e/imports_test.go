@@ -35,11 +35,12 @@ var cloudSDKs = map[string][]string{
 	"github.com/aliyun/aliyun-log-go-sdk":        {"shared/logs", "connector/devicelog", "scripts/relink", "functions/openapi"},
 	"github.com/alibabacloud-go/fc-20230330":     {"shared/fc"},
 	"github.com/aliyun/fc-runtime-go-sdk":        {"functions/internal/fcrun"},
+	"github.com/aliyun/aliyun-mns-go-sdk":        {"shared/mns", "shared/forward"},
 }
 
 // emulatorUsers are packages whose tests may start an emulator: they speak a service's wire protocol, and the emulator is the
 // other end of it. Nothing else of ours is tested against localstack but in this folder.
-var emulatorUsers = []string{"shared/store", "shared/logs", "shared/fc", "shared/objects", "connector/devicelog", "functions/internal"}
+var emulatorUsers = []string{"shared/store", "shared/mns", "shared/logs", "shared/fc", "shared/objects", "connector/devicelog", "functions/internal"}
 
 type listedPackage struct {
 	ImportPath   string

@@ -156,6 +156,7 @@ func deployEnv(a addresses, k keys) map[string]string {
 		"SLS_DIAL":               a.dial(portSLS),
 		"SLS_PROJECT":            "relink",
 		"MNS_ENDPOINT":           mnsEndpoint(a),
+		"RELINK_ACCOUNT_ID":      accountID,
 		"RELINK_FC_ENDPOINT":     "http://" + a.dial(portFC),
 		"RELINK_SECRET_KEY":      k.SecretKey,
 		"RELINK_INTERNAL_KEY":    k.InternalKey,

@@ -15,6 +15,7 @@ import (
 	"relink/shared/script"
 	"relink/shared/shadow"
 	"relink/shared/store"
+	"relink/shared/subscription"
 	"relink/shared/topology"
 	"relink/shared/tsl"
 )
@@ -49,6 +50,7 @@ type api struct {
 	tagIndex     store.DeviceInfos
 	broadcasts   *broadcastLimit
 	rules        *rule.Service
+	subscribed   *subscription.Service
 	account      int64
 }
 

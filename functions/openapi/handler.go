@@ -18,6 +18,7 @@ import (
 	"relink/shared/service"
 	"relink/shared/shadow"
 	"relink/shared/store"
+	"relink/shared/subscription"
 	"relink/shared/topology"
 )
 
@@ -107,6 +108,7 @@ type parts struct {
 	limits    openapi.LimitPolicy
 	topology  topology.Limits
 	region    string
+	queues    subscription.Queues
 	account   int64 // id of the owner's cloud account, for answers that show it
 	now       func() time.Time
 	log       *slog.Logger
@@ -136,6 +138,7 @@ func assemble(p parts) http.Handler {
 		rules:        rule.New(t.engine, products, p.now),
 		account:      p.account,
 		devices:      devices,
+		subscribed:   subscription.New(t.engine, products, p.queues, p.now),
 		certificates: certificate.New(t.certificates, p.now),
 		cached:       cached,
 		rows:         t.devices,
@@ -166,7 +169,7 @@ func assemble(p parts) http.Handler {
 	}
 	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
-		Actions:  withRules(withMessages(withTopology(withDelivery(a.actions(), a), a), a), a),
+		Actions:  withSubscriptions(withRules(withMessages(withTopology(withDelivery(a.actions(), a), a), a), a), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,

@@ -43,6 +43,7 @@ type system struct {
 	store    *memory.Store
 	bucket   objects.Bucket
 	commands *fakeCommander
+	queues   queueService
 	sink     *fakeSink
 	console  *syncBuffer
 	offset   atomic.Int64 // of the server's clock, nanoseconds
@@ -67,7 +68,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	server := httptest.NewServer(assemble(parts{
 		tables:    tablesOf(m),
 		delivery:  newDelivery(m, &s.bucket, signer, time.Now),
-		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai", account: testAccount,
+		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai", account: testAccount, queues: &s.queues,
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {
 				return time.Unix(0, at)

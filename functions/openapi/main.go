@@ -16,6 +16,7 @@ import (
 	"relink/shared/iot"
 	"relink/shared/logs"
 	"relink/shared/message"
+	"relink/shared/mns"
 	"relink/shared/objects"
 	"relink/shared/openapi"
 	"relink/shared/script/sandbox"
@@ -30,7 +31,6 @@ type Config struct {
 	Keys     openapi.Keys        `env:"RELINK_API_KEYS"`                      // id:secret, several with commas: who may call the API
 	Limits   openapi.LimitPolicy `env:"RELINK_API_LIMITS,default=documented"` // documented or off: calls per second of one key
 	Topology topology.Limits
-	Account  int64 `env:"RELINK_ACCOUNT_ID,default=0"` // of the owner's cloud account: CreateUserId, uid
 }
 
 func main() { fcrun.Main(newHandler) }
@@ -75,11 +75,17 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 	}
 	fresh.set = append(fresh.set, func(id string, secret, token iot.Secret) error { files.SetCredentials(id, secret, token); return nil })
 	rules := message.NewSender(interest.NewWatch(state.RuleIndex(), nil), client, "openapi", nil)
+	queues, err := mns.New(mns.Config{Endpoint: cfg.Cloud.MNSEndpoint, AccessKeyID: cfg.Cloud.AccessKeyID, AccessKeySecret: cfg.Cloud.AccessKeySecret,
+		SecurityToken: cfg.Cloud.SecurityToken})
+	if err != nil {
+		return nil, err
+	}
+	fresh.set = append(fresh.set, queues.SetCredentials)
 	api := assemble(parts{
 		rules:     rules,
 		tables:    tablesOf(state),
 		delivery:  newDelivery(state, files, urls, time.Now),
-		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, account: cfg.Account, now: time.Now, log: log,
+		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, account: cfg.Cloud.AccountID, queues: queues, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }

@@ -34,6 +34,9 @@ type Cloud struct {
 	OSSEndpoint string `env:"OSS_ENDPOINT,default=auto"`
 	OSSBucket   string `env:"OSS_BUCKET,default=relink"` // of files; names of buckets are taken by all customers of the service together
 
+	AccountID   int64  `env:"RELINK_ACCOUNT_ID,default=0"` // of the owner's cloud account; 0 if nobody said
+	MNSEndpoint string `env:"MNS_ENDPOINT,default=auto"`   // the account is in its host: auto without RELINK_ACCOUNT_ID is no queues
+
 	DownloadURL string `env:"RELINK_DOWNLOAD_URL"` // https://host: where devices reach the connectors' download door; empty: no downloads
 
 	FunctionPrefix string `env:"RELINK_FUNCTION_PREFIX,default=relink-"` // before each function's name; one per environment
@@ -118,6 +121,12 @@ func (c *Cloud) complete() {
 	}
 	if c.OSSEndpoint == auto || c.OSSEndpoint == "" {
 		c.OSSEndpoint = "https://oss-" + c.Region + "-internal.aliyuncs.com"
+	}
+	if c.MNSEndpoint == auto || c.MNSEndpoint == "" {
+		c.MNSEndpoint = ""
+		if c.AccountID != 0 {
+			c.MNSEndpoint = fmt.Sprintf("https://%d.mns.%s-internal.aliyuncs.com", c.AccountID, c.Region)
+		}
 	}
 	if c.SLSEndpoint == auto {
 		c.SLSEndpoint = "http://" + c.Region + "-intranet.log.aliyuncs.com"
