@@ -67,6 +67,7 @@ type system struct {
 	dir    string // data and env file
 	offset int
 	env    map[string]string
+	extra  []string // of the environment: limits and lives that a test sets
 	output *output
 	exited chan struct{} // closed once the process has ended
 }
@@ -97,8 +98,14 @@ func sharedSystem(t *testing.T) *system {
 // ownSystem starts a system for one test, on a data directory that a later restart finds again.
 func ownSystem(t *testing.T) *system {
 	t.Helper()
-	s, err := startSystem(t.TempDir(), freeOffset())
-	if err != nil {
+	return systemWith(t)
+}
+
+// systemWith is a system of one test with variables of its own.
+func systemWith(t *testing.T, extra ...string) *system {
+	t.Helper()
+	s := &system{dir: t.TempDir(), offset: freeOffset(), extra: extra}
+	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.stop)
@@ -159,6 +166,7 @@ func (s *system) start() error {
 	s.exited = make(chan struct{})
 	s.cmd = exec.Command(binary, "--data", filepath.Join(s.dir, "data"), "--env-file", filepath.Join(s.dir, "env"), "--port-offset", strconv.Itoa(s.offset), "--verbose")
 	s.cmd.Dir = root
+	s.cmd.Env = append(os.Environ(), s.extra...)
 	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
