@@ -58,7 +58,7 @@ func (c *coapSpeaker) token(text string) (string, token.Family) {
 
 func codeOf(c codes.Code) string {
 	if c == codes.Content {
-		return taken
+		return accepted
 	}
 	return fmt.Sprintf("%d.%02d", c>>5, c&31)
 }
@@ -83,7 +83,7 @@ func (c *coapSpeaker) login() string {
 	if err := c.accept(got.Payload); err != nil {
 		c.t.Fatal(err)
 	}
-	return taken
+	return accepted
 }
 
 func (c *coapSpeaker) say(topic, payload, _ string) answer {
@@ -117,7 +117,7 @@ func (c *coapSpeaker) say(topic, payload, _ string) answer {
 		case got.Code != codes.Content:
 			return answer{code: codeOf(got.Code), body: string(got.Payload)}
 		}
-		return answer{code: taken, body: c.decrypt(got.Payload)}
+		return answer{code: accepted, body: c.decrypt(got.Payload)}
 	}
 }
 

@@ -35,7 +35,7 @@ func (h *httpSpeaker) token(text string) (string, token.Family) {
 
 func (h *httpSpeaker) code(a httpAnswer) string {
 	if a.Code == 0 {
-		return taken
+		return accepted
 	}
 	return strconv.Itoa(a.Code)
 }
@@ -57,7 +57,7 @@ func (h *httpSpeaker) say(topic, payload, _ string) answer {
 	if strings.HasPrefix(body, `"`) && json.Unmarshal(a.Info.Data, &text) == nil {
 		body = text
 	}
-	return answer{code: taken, body: body}
+	return answer{code: accepted, body: body}
 }
 
 func (h *httpSpeaker) again() answer {

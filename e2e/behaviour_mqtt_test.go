@@ -55,7 +55,7 @@ func (m *mqttSpeaker) login() string {
 	case ack.ReturnCode != 0:
 		return fmt.Sprint("CONNACK ", ack.ReturnCode)
 	}
-	return taken
+	return accepted
 }
 
 // read gives the next packet; a message is acknowledged, and kept.
@@ -110,7 +110,7 @@ func (m *mqttSpeaker) send(replies string) answer {
 			break
 		}
 	}
-	a := answer{code: taken}
+	a := answer{code: accepted}
 	if replies != "" {
 		a.body, _ = m.hear(replies, 5*time.Second) // an empty body is the caller's to judge
 	}

@@ -133,7 +133,7 @@ func (c *trial) history() (levels []string) {
 		c.t.Fatal(err)
 	}
 	for _, v := range values {
-		levels = append(levels, fmt.Sprint(v.Value))
+		levels = append(levels, string(v.JSON))
 	}
 	return levels
 }
@@ -154,7 +154,7 @@ func postsInOrder(c *trial) error {
 func repetition(c *trial) error {
 	c.enter()
 	c.post(`{"level":1}`)
-	if a := c.again(); a.code != taken {
+	if a := c.again(); a.code != accepted {
 		c.t.Errorf("the repetition: %+v", a)
 	}
 	switch rows := len(c.history()); rows {
@@ -236,7 +236,7 @@ func killedConnector(c *trial) error {
 	eventually(c.t, 20*time.Second, "the connector is back", func() bool { now := c.s.pid(c.t, "connector"); return now != 0 && now != pid })
 	for end := time.Now().Add(20 * time.Second); ; pause(c.t, 200*time.Millisecond) {
 		code := c.login()
-		if code == taken {
+		if code == accepted {
 			break
 		}
 		if time.Now().After(end) {

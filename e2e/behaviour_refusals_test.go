@@ -105,8 +105,8 @@ func expiredToken(c *trial) error {
 		return errUnable
 	}
 	c.post(`{"level":1}`)
-	code := taken
-	for end := time.Now().Add(15 * time.Second); code == taken && time.Now().Before(end); pause(c.t, time.Second) {
+	code := accepted
+	for end := time.Now().Add(15 * time.Second); code == accepted && time.Now().Before(end); pause(c.t, time.Second) {
 		code = c.attempt()
 	}
 	c.told("expired token", code)
@@ -119,16 +119,16 @@ func expiredToken(c *trial) error {
 // tooFast: what exceeds the device's rate is not acknowledged, and not stored.
 func tooFast(c *trial) error {
 	c.enter()
-	code, stored := taken, 0
+	code, stored := accepted, 0
 	for range 60 {
-		if code = c.attempt(); code != taken {
+		if code = c.attempt(); code != accepted {
 			break
 		}
 		stored++
 	}
 	c.told("too fast", code)
 	if rows := len(c.history()); rows != stored {
-		c.t.Errorf("%d posts were taken, and %d are stored", stored, rows)
+		c.t.Errorf("%d posts were accepted, %d are stored", stored, rows)
 	}
 	c.why("rate_limited_messages")
 	return nil
@@ -151,7 +151,7 @@ func disabledDevice(c *trial) error {
 	c.told("login while disabled", c.login())
 	c.why("device_disabled")
 	c.able(false)
-	eventually(c.t, 5*time.Second, "an enabled device posts again", func() bool { return c.login() == taken && c.attempt() == taken })
+	eventually(c.t, 5*time.Second, "an enabled device posts again", func() bool { return c.login() == accepted && c.attempt() == accepted })
 	return nil
 }
 
@@ -178,7 +178,7 @@ func rotatedSecret(c *trial) error {
 		c.t.Fatal(err)
 	}
 	old := c.p.open(c.t, c.s, c.device)
-	if code := old.login(); code != taken {
+	if code := old.login(); code != accepted {
 		c.t.Errorf("the old secret while rotating: %s", code)
 	}
 	c.secret(started.DeviceSecret)

@@ -32,11 +32,11 @@ type bearer interface {
 	token(text string) (old string, family token.Family)
 }
 
-// An answer is what a device knows after a post: taken or the protocol's code, and what came along.
+// An answer is what a device knows after a post: accepted or the protocol's code, and what came along.
 type answer struct{ code, body string }
 
-// taken stands for each protocol's code of success: CONNACK 0 and PUBACK, 2.05, 0.
-const taken = "taken"
+// accepted stands for each protocol's code of success: CONNACK 0 and PUBACK, 2.05, 0.
+const accepted = "accepted"
 
 // A protocol is one way to speak with the platform, with what it cannot do, and what its devices are told when they are refused.
 type protocol struct {
@@ -69,7 +69,7 @@ var (
 	}
 	protocols = []protocol{
 		{"MQTT", openMQTT, map[string]string{"wrong token": "no tokens", "expired token": "no tokens"}, map[string]string{
-			"wrong signature": "CONNACK 4", "unknown device": "CONNACK 4", "foreign topic": taken, "unknown topic": taken, "too large": "closed", "disabled": "closed",
+			"wrong signature": "CONNACK 4", "unknown device": "CONNACK 4", "foreign topic": accepted, "unknown topic": accepted, "too large": "closed", "disabled": "closed",
 			"login while disabled": "CONNACK 5", "deleted": "closed", "old secret": "CONNACK 4", "too fast": "no PUBACK",
 		}},
 		{"CoAP", openCoAP, coapCannot, coapCodes},
@@ -149,16 +149,16 @@ func (c *trial) of(before, after string) string {
 
 func (c *trial) enter() {
 	c.t.Helper()
-	if code := c.login(); code != taken {
+	if code := c.login(); code != accepted {
 		c.t.Fatalf("login: %s", code)
 	}
 }
 
-// ask says something that has to be taken, and gives the reply.
+// ask says something that has to be accepted, and gives the reply.
 func (c *trial) ask(topic, payload, replies string) string {
 	c.t.Helper()
 	a := c.say(topic, payload, replies)
-	if a.code != taken {
+	if a.code != accepted {
 		c.t.Fatalf("%s: %+v", topic, a)
 	}
 	return a.body
