@@ -22,7 +22,7 @@ func malformedMessage(c *trial) error {
 func wrongValue(c *trial) error {
 	c.enter()
 	a := c.say(c.sys(postTopic), `{"id":"1","params":{"level":"warm"}}`, c.sys(postTopic+"_reply"))
-	c.contains("a text for a number", a.body, "6306")
+	c.contains("a text for a number", a.body, "level")
 	c.why("value_type_mismatch", postTopic)
 	if got := propertyOf(c.t, c.api, c.device, "level"); got != "" {
 		c.t.Errorf("stored: %q", got)
@@ -40,9 +40,16 @@ func foreignTopic(c *trial) error {
 
 func unknownTopic(c *trial) error {
 	c.enter()
-	c.told("unknown topic", c.say("/nowhere/at/all", `{}`, "").code)
-	c.why("unknown_topic", "/nowhere/at/all")
+	c.told("unknown topic", c.say("/nowhere", `{}`, "").code)
+	c.why("unknown_topic", "/nowhere")
 	c.post(`{"level":1}`)
+	return nil
+}
+
+func unknownSystemTopic(c *trial) error {
+	c.enter()
+	c.contains("unknown system topic", c.say(c.sys("thing/nowhere"), `{"id":"1","params":{}}`, c.sys("thing/nowhere_reply")).body, "6203")
+	c.why("unknown_topic", "thing/nowhere")
 	return nil
 }
 

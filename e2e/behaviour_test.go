@@ -60,7 +60,7 @@ var (
 		"repetition stored once":      "a request has no number",
 	}
 	coapCodes = map[string]string{
-		"wrong signature": "4.01", "unknown device": "4.01", "foreign topic": "4.03", "unknown topic": "4.03", "too large": "4.13", "disabled": "4.03", "login while disabled": "4.03",
+		"wrong signature": "4.01", "unknown device": "4.01", "foreign topic": "4.03", "unknown topic": "4.04", "too large": "4.13", "disabled": "4.03", "login while disabled": "4.03",
 		"deleted": "4.01", "old secret": "4.01", "old secret's token": "4.01", "expired token": "4.01", "wrong token": "4.01", "too fast": "4.29",
 	}
 	httpCodes = map[string]string{
@@ -110,6 +110,7 @@ var behaviours = []behaviour{
 	{"value against the model told", wrongValue},
 	{"foreign topic", foreignTopic},
 	{"unknown topic", unknownTopic},
+	{"unknown system topic told", unknownSystemTopic},
 	{"payload too large", tooLarge},
 	{"wrong signature", wrongSignature},
 	{"unknown device", unknownDevice},

@@ -153,13 +153,14 @@ func replied(m *uplink.Message, r *record.Result) []byte {
 	return r.Replies[0].Payload
 }
 
-// explained says why a message was refused, as its Alink reply does.
+// explained says why a message was refused, as its Alink reply does, unless that speaks of success and names the values that failed.
 func explained(r *record.Result) string {
 	text := strconv.Itoa(int(r.Code))
 	var reply struct {
+		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}
-	if len(r.Replies) > 0 && json.Unmarshal(r.Replies[0].Payload, &reply) == nil && reply.Message != "" {
+	if len(r.Replies) > 0 && json.Unmarshal(r.Replies[0].Payload, &reply) == nil && reply.Message != "" && reply.Code != 200 {
 		return text + " " + reply.Message
 	}
 	if r.Detail != "" {
