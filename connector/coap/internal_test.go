@@ -92,6 +92,22 @@ func TestPeersAreBounded(t *testing.T) {
 	}
 }
 
+// What is taken back leaves no peer behind, but for one whose address is known to be its device's.
+func TestForgottenPeersLeaveNothing(t *testing.T) {
+	t.Parallel()
+	p := newPeers(peersLimit{perPeer: 4, bytesPerPeer: 100, records: 20, bytes: 1000})
+	p.begin(key(1), 1, 1, 0)
+	p.verify(key(1), 500)
+	p.forget(key(1), 1, 1)
+	for port := range uint16(1000) {
+		p.begin(key(1000+port), 1, 1, 0)
+		p.forget(key(1000+port), 1, 1)
+	}
+	if all, n, _ := p.size(); all != 1 || n != 0 || !p.verified(key(1), 499) {
+		t.Errorf("%d peers, %d messages", all, n)
+	}
+}
+
 func TestTokensAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newTokens(3)

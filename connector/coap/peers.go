@@ -122,7 +122,8 @@ func (p *peers) finish(key Peer, mid uint16, hash uint64, reply []byte) {
 	}
 }
 
-// forget takes a message back that was not taken after all.
+// forget takes a message back that was not taken after all. A peer of which nothing else is known goes with it: who repeats somebody
+// else's message from many addresses is to leave nothing behind.
 func (p *peers) forget(key Peer, mid uint16, hash uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +133,9 @@ func (p *peers) forget(key Peer, mid uint16, hash uint64) {
 	}
 	for i := range x.seen {
 		if x.seen[i].mid == mid && x.seen[i].hash == hash && !x.seen[i].done {
-			p.drop(x, i)
+			if p.drop(x, i); len(x.seen) == 0 && x.verified == 0 {
+				p.remove(x)
+			}
 			return
 		}
 	}
