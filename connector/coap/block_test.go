@@ -252,6 +252,37 @@ func TestReplyInBlocks(t *testing.T) {
 	}
 }
 
+// Somebody who saw a request sends it again from another address, and asks for a later block of its reply: what that address is sent, which
+// has asked for nothing, is small. The device itself gets whole blocks.
+func TestReplyInBlocksIsNoAmplifier(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil)
+	large := strings.Repeat("0123456789", 350)
+	f.backend.set(func() {
+		f.backend.reply = func(r record.Record) record.Result {
+			return record.Result{Code: 200, Replies: []record.Reply{{Topic: r.Topic + "_reply", Payload: []byte(large)}}}
+		}
+	})
+	device, stranger := dial(t, f.address), dial(t, f.address)
+	device.login()
+	seq := device.seq
+	if got := device.do(device.sealed(postTopic, postBody)); got.Code != codes.Content {
+		t.Fatal(got.Code)
+	}
+	stranger.token, stranger.key = device.token, device.key
+	for name, c := range map[string]*client{"stranger": stranger, "device": device} {
+		c.seq = seq
+		m := c.sealed(postTopic, "")
+		m.Payload = nil
+		m.Options = m.Options.Add(message.Option{ID: message.Block2, Value: blockOption(1, false, 6)})
+		sent := c.encode(m)
+		got := c.do(m)
+		if got.Code != codes.Content || name == "device" && len(got.Payload) != 1024 || name == "stranger" && len(c.encode(got)) > 3*len(sent) {
+			t.Errorf("%s: %v, %d bytes for %d", name, got.Code, len(c.encode(got)), len(sent))
+		}
+	}
+}
+
 // fetch gets a path block by block, and gives body and last response.
 func (c *client) fetch(path string, szx int) ([]byte, message.Message) {
 	c.t.Helper()

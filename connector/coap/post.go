@@ -290,14 +290,12 @@ func (e *entry) setTopic(sess *session.Session, path string) error {
 	name := topic.Cut(path[len(topicPrefix)-1:])
 	u, err := topic.ParseUplink(name)
 	if err == nil {
-		err = topic.MayPublish(sess.Grant, u)
+		if err = topic.MayPublish(sess.Grant, u); err == nil && uplink.NeedsConnection(u.Family) {
+			err = refusal.New(refusal.TopicNotPermitted, "it is for devices that keep a connection")
+		}
 	}
 	if err != nil {
 		return err
-	}
-	switch u.Family {
-	case topic.CombineLogin, topic.CombineLogout, topic.CombineBatchLogin, topic.CombineBatchLogout:
-		return refusal.New(refusal.TopicNotPermitted, "sub-devices log in through a connection, which CoAP has not")
 	}
 	e.last = lastTopic{name: path, topic: name, reply: u.ReplyTopic(name), parsed: u, classes: sess.Grant.Topics.Version()}
 	return nil
@@ -313,9 +311,12 @@ func (s *Server) continueReply(x *Exchange, r *request) {
 		x.refuse(session.OpUplink, refusal.New(refusal.BlockIncomplete, "there is no reply that goes on"))
 		return
 	}
-	e.peer = x.peer
 	p.at = s.now().UnixMilli()
 	e.mu.Unlock()
+	if !x.shrink(r.size) { // the request's number was used: anybody who saw it can send it again, from wherever
+		x.drop(countBusy)
+		return
+	}
 	if x.block2.offset() >= len(p.body) {
 		x.refuse(session.OpUplink, refusal.New(refusal.BlockMalformed, "the number is behind the end"))
 		return

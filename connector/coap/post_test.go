@@ -146,6 +146,7 @@ func TestRefusals(t *testing.T) {
 		"no such class":         {withPath("/topic/a1B2c3D4e5F/lamp-001/user/get"), codes.Forbidden, refusal.TopicNotPermitted},
 		"downlink":              {withPath("/topic/sys/a1B2c3D4e5F/lamp-001/thing/service/property/set"), codes.Forbidden, refusal.TopicNotPermitted},
 		"login of a sub-device": {withPath("/topic/ext/session/a1B2c3D4e5F/lamp-001/combine/login"), codes.Forbidden, refusal.TopicNotPermitted},
+		"answer to a call":      {withPath("/topic/sys/a1B2c3D4e5F/lamp-001/rrpc/response/1"), codes.Forbidden, refusal.TopicNotPermitted},
 		"no topic":              {withPath("/topic/nothing"), codes.NotFound, refusal.UnknownTopic},
 		"wildcard":              {withPath("/topic/sys/+/lamp-001/x"), codes.BadRequest, refusal.TopicMalformed},
 		"path":                  {withPath("/other"), codes.NotFound, refusal.CoAPPathUnknown},
