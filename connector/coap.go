@@ -34,11 +34,11 @@ func listenPackets(variable, address string) (*net.UDPConn, error) {
 }
 
 // coapFace makes the exchange layer of CoAP devices. files is nil if the installation has no downloads.
-func (c *connector) coapFace(reg prometheus.Registerer, sealer *token.Sealer, router *uplink.Router, events session.Journal, meter *ops.Meter, budget *limits.Budget,
+func (c *connector) coapFace(reg prometheus.Registerer, sealer *token.Sealer, router *uplink.Router, events session.Journal, meter *ops.Meter, budget, forgeable *limits.Budget,
 	connects *limits.Connects, files objects.Bucket, signer *urls.Signer) {
 	s := c.settings
 	o := coap.Options{
-		Keeper: c.tokens, Sealer: sealer, Router: router, Dispatcher: c.dispatcher, Journal: events, Meter: meter, Metrics: reg, Budget: budget, Connects: connects,
+		Keeper: c.tokens, Sealer: sealer, Router: router, Dispatcher: c.dispatcher, Journal: events, Meter: meter, Metrics: reg, Budget: budget, Forgeable: forgeable, Connects: connects,
 		Logger: c.log, LoginTimeout: s.LoginTimeout, MaxTokens: s.MaxTokenDevices, MaxRemembered: s.MaxCoAPRemembered, MaxReplies: s.MaxCoAPReplies,
 	}
 	if files != nil {

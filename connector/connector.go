@@ -137,11 +137,12 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 			"lease": {Function: "lifecycle", Lanes: 1, Queue: 4, Deadline: s.Lease / 3, InvokeTimeout: s.Lease / 6, Private: true},
 		},
 	})
-	budget := limits.NewBudget(limits.BudgetOptions{
+	failures := limits.BudgetOptions{
 		Burst: s.FailureBurst, PerMinute: s.FailureRate, MaxSources: limits.DefaultBudget().MaxSources, ExemptLoopback: s.ExemptLoopback,
-	})
+	}
+	budget, forgeable := limits.NewBudget(failures), limits.NewBudget(failures) // forgeable: of addresses on plain datagrams
 	meter := ops.NewMeter(reg, ops.Gauges{
-		Sessions: c.registry.Len, Opening: func() int { return c.mqtt.Opening() }, Sources: budget.Sources,
+		Sessions: c.registry.Len, Opening: func() int { return c.mqtt.Opening() }, Sources: func() int { return budget.Sources() + forgeable.Sources() },
 		Untold: func() (int, uint64) { return c.presence.Untold() },
 	})
 	node := fnv.New32a()
@@ -160,7 +161,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	}
 	rates := limits.Rates{UpQoS0: s.UpQoS0, UpQoS1: s.UpQoS1, Down: s.DownRate, Bytes: s.UpBytes}
 	c.tokens = devicetoken.New(devicetoken.Options{
-		Dispatcher: c.dispatcher, Journal: events, Sealer: sealer, NextID: ids.Next, Node: s.NodeID, Logger: log, Budget: budget, Connects: connects,
+		Dispatcher: c.dispatcher, Journal: events, Sealer: sealer, NextID: ids.Next, Node: s.NodeID, Logger: log, Budget: budget, Forgeable: forgeable, Connects: connects,
 		Rates: rates, Refused: meter.Refused, LoginTimeout: s.LoginTimeout, MaxDevices: s.MaxTokenDevices,
 		Share: func(g *device.Grant) *device.Classes { return c.mqtt.ShareClasses(g) },
 	})
@@ -185,7 +186,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.coapFace(reg, sealer, router, events, meter, budget, connects, files, signer)
+	c.coapFace(reg, sealer, router, events, meter, budget, forgeable, connects, files, signer)
 	c.dtlsFace(reg, tlsConfig, events, meter, budget, ids.Next)
 	return c, nil
 }

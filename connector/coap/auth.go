@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"relink/connector/limits"
 	"relink/connector/session"
 	devicetoken "relink/connector/token"
 	"relink/shared/device"
@@ -146,17 +147,25 @@ func (s *Server) credentials(x *Exchange, r *request) (params map[string]string,
 	params, ok = parseParams(r.payload)
 	source := x.peer.Addr.Addr()
 	if !ok {
-		s.opts.Budget.Fail(source)
+		s.budget(x.peer).Fail(source)
 		x.stranger(refusal.New(refusal.CoAPMalformed, "the payload is no JSON object of strings and numbers"))
 		return nil, false, false
 	}
-	if !s.opts.Budget.Allows(source) {
+	if !s.budget(x.peer).Allows(source) {
 		if familiar = s.familiar(claim(params), source); !familiar {
 			x.stranger(refusal.New(refusal.RateLimitedSource, ""))
 			return nil, false, false
 		}
 	}
 	return params, familiar, x.begin(s.logins)
+}
+
+// budget is what failures from the address of a peer count against.
+func (s *Server) budget(p Peer) *limits.Budget {
+	if p.Transport.Verified() {
+		return s.opts.Budget
+	}
+	return s.opts.Forgeable
 }
 
 // familiar reports whether a token of the device was used, or given out, at this address.
@@ -179,7 +188,7 @@ func (s *Server) familiar(dev iot.DeviceRef, source netip.Addr) bool {
 func (s *Server) failed(x *Exchange, operation string, claimed iot.DeviceRef, why *device.Refusal) {
 	cause := refusal.Cause(why.Cause)
 	if blames(cause) {
-		s.opts.Budget.Fail(x.peer.Addr.Addr())
+		s.budget(x.peer).Fail(x.peer.Addr.Addr())
 	}
 	s.opts.Meter.Refused(cause)
 	code := codeOf(cause)

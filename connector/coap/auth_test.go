@@ -11,6 +11,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 
 	"relink/connector/coap"
+	"relink/connector/limits"
 	devicetoken "relink/connector/token"
 	"relink/shared/iot"
 	"relink/shared/refusal"
@@ -110,6 +111,26 @@ func TestAuthAgain(t *testing.T) {
 	other.login() // the fifth: the oldest makes room
 	if got := c.do(c.sealed(postTopic, postBody)); got.Code != codes.Unauthorized {
 		t.Errorf("the fifth oldest token: %v", got.Code)
+	}
+}
+
+// Anybody can write any address on a datagram: what fails in its name stops nobody who connects from there.
+func TestForgedFailuresStopNoConnection(t *testing.T) {
+	t.Parallel()
+	shared := limits.NewBudget(limits.BudgetOptions{Burst: 1, PerMinute: 1, MaxSources: 10})
+	f := start(t, func(o *coap.Options, k *devicetoken.Options) { o.Budget, k.Budget = shared, shared })
+	f.backend.set(func() { f.backend.cause = refusal.SignMismatch })
+	c := dial(t, f.address)
+	for range 10 {
+		c.do(c.request("/auth", []byte("no JSON"), nil))
+		c.do(c.request("/auth", c.credentials("", nil), nil))
+		c.do(c.request("/auth/register/device", c.credentials("", nil), nil))
+	}
+	if got := c.do(c.request("/auth", c.credentials("", nil), nil)); got.Code != 4<<5|29 {
+		t.Errorf("after 30 failures: %v", got.Code)
+	}
+	if n := shared.Sources(); n != 0 || !shared.Allows(netip.MustParseAddr("127.0.0.1")) {
+		t.Errorf("%d addresses have failed for the other protocols", n)
 	}
 }
 

@@ -267,10 +267,10 @@ func start(t testing.TB, change func(*coap.Options, *devicetoken.Options)) *fixt
 	ids := uplink.NewIDs(1)
 	budget := limits.NewBudget(limits.BudgetOptions{Burst: 20, PerMinute: 1, MaxSources: 1000})
 	ko := devicetoken.Options{
-		Dispatcher: f.backend, Journal: f.log, Sealer: sealer, NextID: ids.Next, Node: "n1", Logger: slog.New(slog.DiscardHandler), Budget: budget, Now: f.now,
+		Dispatcher: f.backend, Journal: f.log, Sealer: sealer, NextID: ids.Next, Node: "n1", Logger: slog.New(slog.DiscardHandler), Forgeable: budget, Now: f.now,
 	}
 	o := coap.Options{
-		Sealer: sealer, Dispatcher: f.backend, Journal: f.log, Meter: f.meter, Metrics: prometheus.NewRegistry(), Budget: budget, Logger: slog.New(slog.DiscardHandler),
+		Sealer: sealer, Dispatcher: f.backend, Journal: f.log, Meter: f.meter, Metrics: prometheus.NewRegistry(), Forgeable: budget, Logger: slog.New(slog.DiscardHandler),
 		Router: &uplink.Router{Dispatcher: f.backend, Journal: f.log, Meter: f.meter, IDs: ids}, Files: f.bucket, URLs: f.urls, Now: f.now,
 	}
 	if change != nil {

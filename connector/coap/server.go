@@ -29,8 +29,12 @@ type Options struct {
 	Journal    session.Journal
 	Meter      Meter
 	Metrics    prometheus.Registerer
-	Budget     *limits.Budget // of failed authentications, shared with the other faces
+	Budget     *limits.Budget // of failed authentications over DTLS, shared with the other faces
 	Logger     *slog.Logger
+
+	// Forgeable is Budget for addresses that anybody can write on a datagram: with one budget a stranger could lock those out who connect
+	// from there. nil: the default.
+	Forgeable *limits.Budget
 
 	Connects *limits.Connects // of dynamic registrations of one device, shared with the other faces; nil: no limit
 	Files    download.Source  // where downloads are; nil: there are none
@@ -74,6 +78,9 @@ func (o *Options) defaults() {
 	}
 	if o.Budget == nil {
 		o.Budget = limits.NewBudget(limits.DefaultBudget())
+	}
+	if o.Forgeable == nil {
+		o.Forgeable = limits.NewBudget(limits.DefaultBudget())
 	}
 	if o.Connects == nil {
 		o.Connects = limits.NewConnects(0, 0, 0, nil)

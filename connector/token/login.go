@@ -48,8 +48,9 @@ func (k *Keeper) login(ctx context.Context, l *device.TokenLogin, familiar bool)
 	if pk, dn := l.Params["productKey"], l.Params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
 		dev = iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
 	}
+	budget := k.budget(l.Protocol)
 	switch {
-	case !familiar && k.opts.Budget != nil && !k.opts.Budget.Allows(addrOf(l.RemoteAddr)):
+	case !familiar && budget != nil && !budget.Allows(addrOf(l.RemoteAddr)):
 		return nil, refused(refusal.RateLimitedSource, dev)
 	case dev.IsZero():
 		return nil, &Refused{Why: refusal.New(refusal.TokenLoginMalformed, "productKey or deviceName")}

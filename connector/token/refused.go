@@ -79,8 +79,8 @@ func (k *Keeper) turnAway(err error, protocol, remoteAddr string) error {
 		if r.Why.Detail != "" {
 			e.Detail += ": " + r.Why.Detail
 		}
-		if k.opts.Budget != nil && blames(r.Why.Cause, protocol) {
-			k.opts.Budget.Fail(addrOf(remoteAddr))
+		if budget := k.budget(protocol); budget != nil && blames(r.Why.Cause, protocol) {
+			budget.Fail(addrOf(remoteAddr))
 		}
 	}
 	e.Code = codeOf(e.Reason)

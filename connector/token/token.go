@@ -38,10 +38,13 @@ type Options struct {
 	Node       string
 	Logger     *slog.Logger
 
-	Budget   *limits.Budget            // of failures per source, shared with the other faces; nil: no limit
-	Connects *limits.Connects          // logins of one device, shared with the other faces; nil: no limit
-	Rates    limits.Rates              // messages of one device
-	Refused  func(cause refusal.Cause) // counts; nil: nobody does
+	Budget *limits.Budget // of failures per source, shared with the other faces; nil: no limit
+	// Forgeable is Budget for the protocol coap, where anybody can write any address on a datagram: with one budget a stranger could lock
+	// those out who connect from there.
+	Forgeable *limits.Budget
+	Connects  *limits.Connects          // logins of one device, shared with the other faces; nil: no limit
+	Rates     limits.Rates              // messages of one device
+	Refused   func(cause refusal.Cause) // counts; nil: nobody does
 	// Share gives the topic classes that all grants of a product have, so that a change reaches them; nil: each has its own.
 	Share func(*device.Grant) *device.Classes
 
@@ -224,6 +227,14 @@ func (k *Keeper) misplaced(c *token.Claims, protocol string) refusal.Cause {
 // only logins count, which cost an invocation.
 func (k *Keeper) allowed(protocol, remoteAddr string) bool {
 	return k.opts.Budget == nil || protocol == "coap" || k.opts.Budget.Allows(addrOf(remoteAddr))
+}
+
+// budget is what failures over a protocol count against; nil: there is no limit.
+func (k *Keeper) budget(protocol string) *limits.Budget {
+	if protocol == "coap" {
+		return k.opts.Forgeable
+	}
+	return k.opts.Budget
 }
 
 func addrOf(remote string) netip.Addr {
