@@ -41,7 +41,7 @@ func CauseOf(err error) Cause {
 
 // Explain tells about one cause; false if there is no such cause.
 func Explain(c Cause) (Explanation, bool) {
-	for _, list := range [][]Explanation{logins, handshakes, publishes, tokens, files, packs, subscriptions, gateways, ends, scripts, coaps} {
+	for _, list := range [][]Explanation{logins, publishes, tokens, handshakes, files, packs, subscriptions, gateways, ends, scripts, coaps} {
 		for i := range list {
 			if list[i].Cause == c {
 				return list[i], true
@@ -54,7 +54,7 @@ func Explain(c Cause) (Explanation, bool) {
 // All lists every cause: of logins, of messages, of subscriptions, of gateways, of ends of sessions, in this order. The slice is the caller's.
 func All() []Explanation {
 	var all []Explanation
-	for _, list := range [][]Explanation{logins, handshakes, publishes, tokens, files, packs, subscriptions, gateways, ends, scripts, coaps} {
+	for _, list := range [][]Explanation{logins, publishes, tokens, handshakes, files, packs, subscriptions, gateways, ends, scripts, coaps} {
 		all = append(all, list...)
 	}
 	return all
