@@ -151,7 +151,7 @@ func build(s *settings, log *slog.Logger) (*connector, error) {
 	events := journal{c.devicelog}
 	c.presence = &session.Presence{
 		Dispatcher: c.dispatcher, Journal: events, Logger: log, NextID: ids.Next, Node: s.NodeID, URL: s.InternalURL, Now: time.Now,
-		Registry: c.registry,
+		Registry: c.registry, Lanes: c.lanes,
 	}
 	c.peers = downlink.NewPeers(internal.NewClient(s.InternalKey), log, meter.Takeover)
 	connects := limits.NewConnects(s.ConnectBurst, s.ConnectRate, 200_000, nil)

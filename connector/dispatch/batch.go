@@ -152,15 +152,21 @@ func decode(body []byte, n int) ([]record.Result, error) {
 	return results, nil
 }
 
+// codeStored is the code of a record that was taken.
+const codeStored = 200
+
 // answered hands out results, and holds what the function could not decide yet.
 func (l *lane) answered(start int64, results []record.Result) {
 	l.service, l.streak = 0, 0
-	retry, own, shared := 0, int64(0), int64(0)
+	retry, stored, own, shared := 0, 0, int64(0), int64(0)
 	for i := range results {
 		it := &l.batch[i]
 		if results[i].Retry {
 			retry++
 			continue
+		}
+		if results[i].Code == codeStored {
+			stored++
 		}
 		if it.shared {
 			shared += it.size
@@ -171,6 +177,7 @@ func (l *lane) answered(start int64, results []record.Result) {
 	if done := len(results) - retry; done > 0 {
 		l.f.health.succeeded(start)
 		l.d.budget.giveAll(&l.f.reserve, own, shared)
+		l.f.counters.stored.Add(uint64(stored))
 		l.f.counters.decided.Add(uint64(done))
 	}
 	for i := range results {

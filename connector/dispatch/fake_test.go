@@ -161,6 +161,9 @@ func start(t *testing.T, fn *fakeFunction, lane Lane, change func(*Options)) *be
 		b.Close(ctx)
 		<-ran
 		for name, s := range b.Snapshot() {
+			if s.Accepted != s.Decided+s.Undecided || s.Decided < s.Stored+s.DeadLetters {
+				t.Errorf("%s: the counters do not balance: %+v", name, s)
+			}
 			if s.Queued != 0 || s.Waiting != 0 || s.Bytes != 0 || s.SharedBytes != 0 {
 				t.Errorf("%s: something is left: %+v", name, s)
 			}

@@ -25,14 +25,15 @@ type lane struct {
 	d *Dispatcher
 	f *function
 
-	mu      sync.Mutex
-	queue   []item    // queue[head:] waits, at most f.Queue with what is held; when full, Submit blocks
-	head    int       //
-	heldNow int       // len(held) when it was last looked at
-	waiting []*waiter // Submit calls that block, first come first served
-	wakeAt  int       // run sleeps and wants to be woken when so many wait; 0: it does not
-	closed  bool      // nothing is accepted any more
-	wake    chan struct{}
+	mu       sync.Mutex
+	queue    []item    // queue[head:] waits, at most f.Queue with what is held; when full, Submit blocks
+	head     int       //
+	accepted uint64    // ever
+	heldNow  int       // len(held) when it was last looked at
+	waiting  []*waiter // Submit calls that block, first come first served
+	wakeAt   int       // run sleeps and wants to be woken when so many wait; 0: it does not
+	closed   bool      // nothing is accepted any more
+	wake     chan struct{}
 
 	// Owned by run.
 	batch     []item          // of the invocation in flight
@@ -106,6 +107,7 @@ func (l *lane) push(it *item) {
 		l.queue, l.head = l.queue[:n], 0
 	}
 	l.queue = append(l.queue, *it)
+	l.accepted++
 	if l.wakeAt > 0 && len(l.queue)-l.head >= l.wakeAt {
 		l.rouse()
 	}

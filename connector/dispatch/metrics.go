@@ -9,6 +9,7 @@ import (
 // counters are those of one function, written once per batch.
 type counters struct {
 	decided, undecided, deadLetters atomic.Uint64 // records; dead letters are among the decided
+	stored                          atomic.Uint64 // records that were answered 200, among the decided
 	batches                         atomic.Uint64 // invocations
 	retries                         atomic.Uint64 // records that went back to be invoked again
 	bisections                      atomic.Uint64
@@ -18,7 +19,9 @@ type counters struct {
 
 // A Snapshot is the state of one function's lanes. Accepted = Decided + Undecided + Pending, when nothing moves.
 type Snapshot struct {
+	Accepted       uint64 // records that are or were in a lane
 	Decided        uint64 // records that got a result, dead letters among them
+	Stored         uint64 // records that were answered 200
 	Undecided      uint64 // records that got an error
 	DeadLetters    uint64
 	Batches        uint64 // invocations
@@ -38,9 +41,9 @@ func (d *Dispatcher) Snapshot() map[string]Snapshot {
 	m := make(map[string]Snapshot, len(d.functions))
 	for name, f := range d.functions {
 		c := &f.counters
-		queued, waiting := f.load()
+		accepted, queued, waiting := f.load()
 		m[name] = Snapshot{
-			Decided: c.decided.Load(), Undecided: c.undecided.Load(), DeadLetters: c.deadLetters.Load(), Batches: c.batches.Load(),
+			Accepted: accepted, Stored: c.stored.Load(), Decided: c.decided.Load(), Undecided: c.undecided.Load(), DeadLetters: c.deadLetters.Load(), Batches: c.batches.Load(),
 			Retries: c.retries.Load(), Bisections: c.bisections.Load(), FunctionErrors: c.functionErrors.Load(),
 			ServiceErrors: c.serviceErrors.Load(), Blocked: c.blocked.Load(), Queued: queued, Waiting: waiting,
 			Bytes: f.reserve.used.Load(), SharedBytes: d.budget.shared.used.Load(),
@@ -49,15 +52,16 @@ func (d *Dispatcher) Snapshot() map[string]Snapshot {
 	return m
 }
 
-// load counts what waits in the lanes and before them.
-func (f *function) load() (queued, waiting int) {
+// load counts what has come into the lanes, and what waits in them and before them.
+func (f *function) load() (accepted uint64, queued, waiting int) {
 	for _, l := range f.lanes {
 		l.mu.Lock()
+		accepted += l.accepted
 		queued += len(l.queue) - l.head + l.heldNow
 		waiting += len(l.waiting)
 		l.mu.Unlock()
 	}
-	return queued, waiting
+	return accepted, queued, waiting
 }
 
 // measures are the distributions of one function.
@@ -110,8 +114,8 @@ func (d *Dispatcher) register(r prometheus.Registerer) {
 			r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "relink", Subsystem: "dispatch", Name: metric, Help: help,
 				ConstLabels: prometheus.Labels{"function": name}}, read))
 		}
-		gauge("queue_records", "Records that wait for an invocation.", func() float64 { queued, _ := f.load(); return float64(queued) })
-		gauge("blocked_records", "Records that wait to be accepted.", func() float64 { _, waiting := f.load(); return float64(waiting) })
+		gauge("queue_records", "Records that wait for an invocation.", func() float64 { _, queued, _ := f.load(); return float64(queued) })
+		gauge("blocked_records", "Records that wait to be accepted.", func() float64 { _, _, waiting := f.load(); return float64(waiting) })
 		gauge("reserve_bytes", "Bytes accepted and not decided, of the function's own reserve.", func() float64 { return float64(f.reserve.used.Load()) })
 		r.MustRegister(f.measures.size, f.measures.duration, f.measures.wait)
 	}

@@ -33,6 +33,8 @@ type Presence struct {
 	URL        string // of the internal API
 	Now        func() time.Time
 	Registry   *Registry // the sessions of this node
+	// Lanes gives the counters that go with the lease; nil for none.
+	Lanes func() map[string]device.LaneCounts
 
 	held   atomic.Bool
 	untold untold
@@ -154,7 +156,7 @@ func (p *Presence) lost(ref iot.DeviceRef, topic string, err error) {
 // Lease says that this node lives until a time, or, if that is past, that its sessions are over. It waits for the answer.
 func (p *Presence) Lease(ctx context.Context, until time.Time, sessions int) error {
 	at := p.Now().UnixMilli()
-	payload, err := json.Marshal(device.Lease{Node: p.Node, URL: p.URL, Until: until.UnixMilli(), Sessions: sessions})
+	payload, err := json.Marshal(device.Lease{Node: p.Node, URL: p.URL, Until: until.UnixMilli(), Sessions: sessions, Lanes: p.lanes()})
 	if err != nil {
 		return err
 	}
@@ -176,6 +178,13 @@ func (p *Presence) Lease(ctx context.Context, until time.Time, sessions int) err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func (p *Presence) lanes() map[string]device.LaneCounts {
+	if p.Lanes == nil {
+		return nil
+	}
+	return p.Lanes()
 }
 
 // Renew renews the lease, and then tells what could not be told before. It waits for the answer until ctx ends.

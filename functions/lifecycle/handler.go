@@ -179,7 +179,7 @@ func (h *handler) renew(ctx context.Context, batch *record.Batch, leases map[str
 			err = iot.Errorf(iot.InvalidParams, "whose lease it is is not said")
 		}
 		if err == nil {
-			err = h.nodes.Renew(ctx, store.Node{ID: lease.Node, URL: lease.URL, Until: lease.Until, Sessions: lease.Sessions})
+			err = h.nodes.Renew(ctx, store.Node{ID: lease.Node, URL: lease.URL, Until: lease.Until, Sessions: lease.Sessions, Lanes: lease.Lanes})
 		}
 		if err != nil {
 			results[i] = h.failed(ctx, rec, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"testing"
 
 	"relink/functions/internal/eventtest"
@@ -87,9 +88,9 @@ func TestLeases(t *testing.T) {
 	lease := func(payload string) record.Record {
 		return record.Record{MessageID: "1", Topic: device.TopicLease, Payload: []byte(payload)}
 	}
-	invoke(t, h, lease(`{"node":"n1","url":"http://a","until":5,"sessions":1}`), lease(`{"node":"n2","url":"http://b","until":6}`), lease(`{"node":"n1","url":"http://a","until":7,"sessions":2}`))
-	for id, want := range map[string]store.Node{"n1": {ID: "n1", URL: "http://a", Until: 7, Sessions: 2}, "n2": {ID: "n2", URL: "http://b", Until: 6}} {
-		if n, err := s.Nodes().Get(t.Context(), id); err != nil || n == nil || *n != want {
+	invoke(t, h, lease(`{"node":"n1","url":"http://a","until":5,"sessions":1}`), lease(`{"node":"n2","url":"http://b","until":6}`), lease(`{"node":"n1","url":"http://a","until":7,"sessions":2,"lanes":{"event":{"in":3,"stored":2}}}`))
+	for id, want := range map[string]store.Node{"n1": {ID: "n1", URL: "http://a", Until: 7, Sessions: 2, Lanes: map[string]device.LaneCounts{"event": {In: 3, Stored: 2}}}, "n2": {ID: "n2", URL: "http://b", Until: 6}} {
+		if n, err := s.Nodes().Get(t.Context(), id); err != nil || n == nil || !reflect.DeepEqual(*n, want) {
 			t.Errorf("%s: %+v, %v; want %+v", id, n, err, want)
 		}
 	}

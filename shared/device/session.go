@@ -134,6 +134,18 @@ type Lease struct {
 	URL      string `json:"url"` // base URL of its internal API, reachable from the functions
 	Until    int64  `json:"until"`
 	Sessions int    `json:"sessions"`
+	// Lanes are the node's counters since its start, by function. They are in its lease so that no write is spent on them.
+	Lanes map[string]LaneCounts `json:"lanes,omitempty"`
+}
+
+// LaneCounts are the records that a connector has handed to one function since it started. When nothing is in flight
+// In = Stored + Rejected + DeadLettered + Undecided.
+type LaneCounts struct {
+	In           uint64 `json:"in"`
+	Stored       uint64 `json:"stored,omitempty"`       // taken by the function
+	Rejected     uint64 `json:"rejected,omitempty"`     // refused by the function; the device has heard it
+	DeadLettered uint64 `json:"deadLettered,omitempty"` // no invocation could digest them
+	Undecided    uint64 `json:"undecided,omitempty"`    // given up without an answer: the device sends them again
 }
 
 // Status is a device's state as the OpenAPI spells it.

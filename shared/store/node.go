@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
@@ -15,6 +17,13 @@ func (n nodes) Renew(ctx context.Context, node Node) error {
 	c.add("url", node.URL)
 	c.add("until", node.Until)
 	c.add("sessions", int64(node.Sessions))
+	if len(node.Lanes) > 0 {
+		text, err := json.Marshal(node.Lanes)
+		if err != nil {
+			return err
+		}
+		c.add("lanes", string(text))
+	}
 	return n.client.put(ctx, &tablestore.PutRowChange{TableName: tableNode, PrimaryKey: stringKey("node", node.ID), Columns: c, Condition: always})
 }
 
@@ -23,7 +32,17 @@ func (n nodes) Get(ctx context.Context, id string) (*Node, error) {
 	if row == nil || err != nil {
 		return nil, err
 	}
-	return &Node{ID: id, URL: row.str("url"), Until: row.int("until"), Sessions: int(row.int("sessions"))}, nil
+	return readNode(id, row)
+}
+
+func readNode(id string, row cells) (*Node, error) {
+	n := &Node{ID: id, URL: row.str("url"), Until: row.int("until"), Sessions: int(row.int("sessions"))}
+	if text := row.str("lanes"); text != "" {
+		if err := json.Unmarshal([]byte(text), &n.Lanes); err != nil {
+			return nil, fmt.Errorf("counters of node %s: %w", id, err)
+		}
+	}
+	return n, nil
 }
 
 func (n nodes) List(ctx context.Context) ([]*Node, error) {
@@ -31,11 +50,18 @@ func (n nodes) List(ctx context.Context) ([]*Node, error) {
 	start.AddPrimaryKeyColumnWithMinValue("node")
 	end.AddPrimaryKeyColumnWithMaxValue("node")
 	var list []*Node
+	var failed error
 	err := n.client.scan(ctx, tablestore.RangeRowQueryCriteria{TableName: tableNode, StartPrimaryKey: start, EndPrimaryKey: end}, func(row *tablestore.Row) bool {
-		c := newCells(row.Columns)
 		id, _ := row.PrimaryKey.PrimaryKeys[0].Value.(string)
-		list = append(list, &Node{ID: id, URL: c.str("url"), Until: c.int("until"), Sessions: int(c.int("sessions"))})
+		var n *Node
+		if n, failed = readNode(id, newCells(row.Columns)); failed != nil {
+			return false
+		}
+		list = append(list, n)
 		return true
 	})
+	if err == nil {
+		err = failed
+	}
 	return list, err
 }

@@ -179,6 +179,7 @@ type Node struct {
 	URL      string // base URL of its internal API
 	Until    int64  // end of the lease
 	Sessions int
+	Lanes    map[string]device.LaneCounts // since its start, by function; nil if it never said
 }
 
 // Nodes is the table `node`.

@@ -124,6 +124,7 @@ func (n nodes) Renew(ctx context.Context, node store.Node) error {
 		return err
 	}
 	defer end()
+	node.Lanes = maps.Clone(node.Lanes)
 	n.s.nodes[node.ID] = node
 	return nil
 }
@@ -135,6 +136,7 @@ func (n nodes) Get(ctx context.Context, id string) (*store.Node, error) {
 	}
 	defer end()
 	node, ok := n.s.nodes[id]
+	node.Lanes = maps.Clone(node.Lanes)
 	if !ok {
 		return nil, nil
 	}
@@ -219,6 +221,7 @@ func (n nodes) List(ctx context.Context) ([]*store.Node, error) {
 	var list []*store.Node
 	for _, id := range slices.Sorted(maps.Keys(n.s.nodes)) {
 		node := n.s.nodes[id]
+		node.Lanes = maps.Clone(node.Lanes)
 		list = append(list, &node)
 	}
 	return list, nil

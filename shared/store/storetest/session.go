@@ -145,7 +145,8 @@ func testNodes(t *testing.T, s Stores) {
 		t.Errorf("Get of nothing: %+v, %v", none, err)
 	}
 	must(t, n.Renew(ctx, store.Node{ID: "n1", URL: "http://a:1", Until: 10, Sessions: 3}))
-	want := store.Node{ID: "n1", URL: "http://a:2", Until: 20, Sessions: 4}
+	want := store.Node{ID: "n1", URL: "http://a:2", Until: 20, Sessions: 4, Lanes: map[string]device.LaneCounts{
+		"property": {In: 9, Stored: 4, Rejected: 3, DeadLettered: 1, Undecided: 1}, "event": {In: 1}}}
 	must(t, n.Renew(ctx, want))
 	got, err := n.Get(ctx, "n1")
 	must(t, err)
@@ -153,7 +154,7 @@ func testNodes(t *testing.T, s Stores) {
 	must(t, n.Renew(ctx, store.Node{ID: "n0", URL: "http://b:1", Until: 30}))
 	list, err := n.List(ctx)
 	must(t, err)
-	if len(list) != 2 || list[0].ID != "n0" || *list[1] != want {
+	if len(list) != 2 || list[0].ID != "n0" || !reflect.DeepEqual(*list[1], want) {
 		t.Errorf("List: %+v", list)
 	}
 }
