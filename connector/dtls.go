@@ -101,10 +101,7 @@ func (k *keyServer) key(ctx context.Context, identity string, remote netip.AddrP
 		}
 		return dtls.Key{Key: g.Key, Device: dev}, nil
 	}
-	var why device.Refusal
-	if json.Unmarshal(result.Data, &why) != nil || why.Cause == "" {
-		why = device.Refusal{Cause: result.Reason, Detail: result.Detail}
-	}
+	why := session.RefusalOf(&result)
 	cause := refusal.Cause(why.Cause)
 	if _, known := refusal.Explain(cause); !known || cause == refusal.BackendUnavailable || result.Retry {
 		return dtls.Key{}, errors.New("function auth answered " + why.Cause)

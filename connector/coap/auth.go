@@ -125,11 +125,7 @@ func registrationRefusal(result record.Result, err error) *device.Refusal {
 	case err != nil:
 		return &device.Refusal{Cause: string(refusal.BackendUnavailable), Detail: err.Error()}
 	case result.Code != 200:
-		var why device.Refusal
-		if json.Unmarshal(result.Data, &why) != nil || why.Cause == "" {
-			why = device.Refusal{Cause: result.Reason, Detail: result.Detail}
-		}
-		return &why
+		return session.RefusalOf(&result)
 	}
 	var got device.Registered
 	if json.Unmarshal(result.Data, &got) != nil || got.DeviceSecret == "" {
@@ -187,7 +183,7 @@ func (s *Server) familiar(dev iot.DeviceRef, source netip.Addr) bool {
 // failed answers an authentication that was refused, or not decided.
 func (s *Server) failed(x *Exchange, operation string, claimed iot.DeviceRef, why *device.Refusal) {
 	cause := refusal.Cause(why.Cause)
-	if blames(cause) {
+	if session.Blames(operation, cause) {
 		s.budget(x.peer).Fail(x.peer.Addr.Addr())
 	}
 	s.opts.Meter.Refused(cause)

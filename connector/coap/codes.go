@@ -53,15 +53,3 @@ func codeFor(err error) (codes.Code, refusal.Cause) {
 
 // number is a code as people write it, without the point: 401.
 func number(c codes.Code) int { return int(c>>5)*100 + int(c&31) }
-
-// blames reports whether a refused authentication counts against the budget of its source: not if the fault is ours, or the sender has
-// proved to know the secret.
-func blames(cause refusal.Cause) bool {
-	switch cause {
-	case refusal.BackendUnavailable, refusal.RateLimitedSource, refusal.RateLimitedDevice, refusal.DeviceDisabled, refusal.AuthMethodNotAllowed,
-		refusal.RegistrationOff, refusal.AlreadyActivated, refusal.TooManyPhysicalDevices, refusal.FunctionFailed, refusal.DeadlineExceeded,
-		refusal.StoreThrottled, refusal.Shutdown, refusal.NodeFull, refusal.NodeStopping:
-		return false
-	}
-	return true
-}

@@ -210,7 +210,8 @@ func (c *Conn) fail(alert byte, err error) {
 	c.mu.Unlock()
 	c.server.end(c, endUnsucceeded, false)
 	if first {
-		c.server.failed(Failure{Remote: c.origin, Identity: identity, Err: err}, refusal.CauseOf(err) != refusal.HandshakeTimeout)
+		// Who falls silent may have lost the network; but who has named an identity has cost a look for its key.
+		c.server.failed(Failure{Remote: c.origin, Identity: identity, Err: err}, refusal.CauseOf(err) != refusal.HandshakeTimeout || identity != "")
 	}
 }
 

@@ -5,6 +5,7 @@ package dtls
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	pion "github.com/pion/dtls/v3"
 
+	"relink/connector/limits"
 	"relink/shared/refusal"
 )
 
@@ -69,6 +71,54 @@ func TestUndecidedIsAskedAgain(t *testing.T) {
 	echo(t, conn, 3)
 	if f := b.failure(t); refusal.CauseOf(f.Err) != refusal.BackendUnavailable {
 		t.Errorf("told %v", f.Err)
+	}
+}
+
+// A mute is a client's socket that sends no record under keys.
+type mute struct{ net.PacketConn }
+
+func (m mute) WriteTo(b []byte, to net.Addr) (int, error) {
+	var kept []byte
+	for rest := b; len(rest) > 0; {
+		r, after, ok := nextRecord(rest)
+		if !ok {
+			break
+		}
+		if r.epoch() == 0 {
+			kept = append(kept, rest[:len(rest)-len(after)]...)
+		}
+		rest = after
+	}
+	if _, err := m.PacketConn.WriteTo(kept, to); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// TestSilenceAfterAnIdentityCounts: each look for a key costs the owner, so who names identities and falls silent uses its budget up.
+func TestSilenceAfterAnIdentityCounts(t *testing.T) {
+	t.Parallel()
+	budget := limits.NewBudget(limits.BudgetOptions{Burst: 1, PerMinute: 1, MaxSources: 10})
+	b := start(t, func(o *Options) { o.HandshakeTimeout, o.Budget = 300*time.Millisecond, budget })
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &pion.Config{CipherSuites: []pion.CipherSuiteID{pion.TLS_PSK_WITH_AES_128_CCM_8}}
+	usePSK(lampIdentity, lampKey)(config)
+	client, err := pion.Client(mute{pc}, net.UDPAddrFromAddrPort(b.addr), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	go func() { _ = client.HandshakeContext(ctx) }() // comes to nothing
+	if f := b.failure(t); refusal.CauseOf(f.Err) != refusal.HandshakeTimeout || f.Identity != lampIdentity {
+		t.Errorf("told %v of %q", f.Err, f.Identity)
+	}
+	if n := budget.Sources(); n != 1 {
+		t.Errorf("%d addresses have failed", n)
 	}
 }
 

@@ -108,7 +108,7 @@ func write(w nethttp.ResponseWriter, body []byte) {
 // refused notes a request that was turned away.
 func (s *Server) refused(r *nethttp.Request, operation string, dev iot.DeviceRef, why *device.Refusal, code int) {
 	o, cause := originOf(r), refusal.Cause(why.Cause)
-	if blames(operation, cause) {
+	if session.Blames(operation, cause) {
 		s.opts.Budget.Fail(o.remote.Addr())
 	}
 	if s.opts.Refused != nil {
@@ -133,11 +133,7 @@ func (s *Server) ask(r *nethttp.Request, c *call, topic string, request any, ans
 		return unavailable(err)
 	}
 	if result.Code != 200 {
-		var why device.Refusal
-		if json.Unmarshal(result.Data, &why) != nil || why.Cause == "" {
-			why = device.Refusal{Cause: result.Reason, Detail: result.Detail}
-		}
-		return &why
+		return session.RefusalOf(&result)
 	}
 	if err := json.Unmarshal(result.Data, answer); err != nil {
 		return unavailable(err)

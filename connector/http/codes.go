@@ -1,9 +1,6 @@
 package http
 
-import (
-	"relink/connector/session"
-	"relink/shared/refusal"
-)
+import "relink/shared/refusal"
 
 // A code is how a refusal is told: the HTTP status is 200 all the same.
 type code struct {
@@ -49,17 +46,4 @@ var preAuthCodes = codes{
 	refusal.AuthMethodNotAllowed:  {401, "request auth error"},
 	refusal.SignMethodUnknown:     {6292, "unsupported sign method"},
 	refusal.DeviceDisabled:        {6204, "device disabled"},
-}
-
-// blames reports whether a refusal counts against the budget of its source: not if the fault is ours, or the sender has proved to know the secret
-// (function auth looks at the signature of a registration before it looks at the device).
-func blames(operation string, cause refusal.Cause) bool {
-	switch cause {
-	case refusal.DeviceNotFound:
-		return operation != session.OpRegister
-	case refusal.BackendUnavailable, refusal.RateLimitedSource, refusal.RateLimitedDevice, refusal.DeviceDisabled, refusal.AuthMethodNotAllowed,
-		refusal.RegistrationOff, refusal.AlreadyActivated, refusal.TooManyPhysicalDevices:
-		return false
-	}
-	return true
 }

@@ -9,24 +9,8 @@ import (
 	"testing"
 
 	"relink/connector/limits"
-	"relink/connector/session"
 	"relink/shared/refusal"
 )
-
-// TestProvenSendersAreNotBlamed: the budget is of those who guess, not of those who know the product's secret.
-func TestProvenSendersAreNotBlamed(t *testing.T) {
-	t.Parallel()
-	for cause, blamed := range map[refusal.Cause]bool{
-		refusal.DeviceNotFound: false, refusal.AlreadyActivated: false, refusal.TooManyPhysicalDevices: false, refusal.RegistrationSignMismatch: true,
-	} {
-		if got := blames(session.OpRegister, cause); got != blamed {
-			t.Errorf("a registration refused as %s: blamed %t", cause, got)
-		}
-	}
-	if !blames(session.OpAuth, refusal.DeviceNotFound) || !blames(session.OpPreAuth, refusal.DeviceNotFound) {
-		t.Error("who guesses names of devices is not blamed")
-	}
-}
 
 // TestConnects: a device registers so often and no more, and a refused attempt does not count.
 func TestConnects(t *testing.T) {

@@ -28,6 +28,11 @@ const (
 // login is POST /auth: a device gets a token.
 func (s *Server) login(w nethttp.ResponseWriter, r *nethttp.Request) {
 	o := originOf(r)
+	if !s.opts.Budget.Allows(o.remote.Addr()) { // before anything is read
+		s.refused(r, session.OpAuth, claimed(nil), &device.Refusal{Cause: string(refusal.RateLimitedSource)}, codeThrottled.number)
+		write(w, failure(codeThrottled, "", ""))
+		return
+	}
 	params, err := readParams(w, r)
 	if err != nil {
 		s.refused(r, session.OpAuth, claimed(nil), &device.Refusal{Cause: string(refusal.HTTPMalformed), Detail: err.Error()}, codeParam.number)

@@ -203,6 +203,23 @@ func TestLoginAnswers(t *testing.T) {
 	}
 }
 
+// TestLoginBudget: what cannot be read counts as a failure, and stops being read.
+func TestLoginBudget(t *testing.T) {
+	t.Parallel()
+	f := newFace(t, func(o *Options, k *token.Options) {
+		o.Budget = limits.NewBudget(limits.BudgetOptions{Burst: 1, PerMinute: 1, MaxSources: 10})
+		k.Budget = o.Budget
+	})
+	for i, wants := range []string{`{"code":10001,`, `{"code":40000,"message":"request too many"}`} {
+		if _, body := f.send(post("/auth", `{"productKey":`)); !strings.HasPrefix(body, wants) {
+			t.Errorf("login %d: %s, want %s", i, body, wants)
+		}
+	}
+	if e := f.log.last(); e.Reason != refusal.RateLimitedSource {
+		t.Errorf("logged %+v", e)
+	}
+}
+
 func TestPostAnswers(t *testing.T) {
 	t.Parallel()
 	result := func(r record.Result, err error) func(record.Record) (record.Result, error) {

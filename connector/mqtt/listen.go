@@ -252,7 +252,7 @@ func (s *Server) refused(c *conn, err error) {
 	} else if r, ok := errors.AsType[*refusal.Error](err); ok {
 		e.Detail = r.Detail
 	}
-	if blames(e.Operation, cause) {
+	if session.Blames(e.Operation, cause) {
 		s.opts.Budget.Fail(c.remote.Addr())
 	}
 	if silentCauses[cause] {

@@ -147,10 +147,7 @@ func (s *Server) login(o *opening, pk packets.Packet) error {
 
 // declined reads the function's refusal.
 func declined(dev iot.DeviceRef, result *record.Result, operation string) error {
-	var r device.Refusal
-	if err := json.Unmarshal(result.Data, &r); err != nil || r.Cause == "" {
-		r = device.Refusal{Cause: result.Reason}
-	}
+	r := session.RefusalOf(result)
 	cause := refusal.Cause(r.Cause)
 	if _, known := connackCodes[cause]; !known {
 		return &loginRefused{why: refusal.New(refusal.BackendUnavailable, "refused for an unknown cause: "+r.Cause), device: dev, operation: operation}

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"relink/connector/session"
 	"relink/shared/refusal"
 )
 
@@ -72,20 +71,6 @@ func connackOf(cause refusal.Cause, version byte) byte {
 		return code.v5
 	}
 	return code.v3
-}
-
-// blames reports whether a refused login counts against the budget of its source: not if the fault is ours, or the device's identity is proven
-// (function auth looks at the signature of a registration before it looks at the device).
-func blames(operation string, cause refusal.Cause) bool {
-	switch cause {
-	case refusal.DeviceNotFound:
-		return operation != session.OpRegister
-	case refusal.BackendUnavailable, refusal.NodeFull, refusal.NodeStopping, refusal.RateLimitedDevice, refusal.RateLimitedSource,
-		refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.RegistrationOff, refusal.InternalError,
-		refusal.AlreadyActivated, refusal.TooManyPhysicalDevices:
-		return false
-	}
-	return true
 }
 
 // disconnectReason is how a 5.0 device is told of the end of its session; false if it is not.

@@ -3,7 +3,6 @@ package mqtt
 import (
 	"testing"
 
-	"relink/connector/session"
 	"relink/shared/refusal"
 )
 
@@ -34,20 +33,5 @@ func TestNothingIsRevealed(t *testing.T) {
 		if connackCodes[c] != (connackCode{4, 0x86}) {
 			t.Errorf("%s: %+v", c, connackCodes[c])
 		}
-	}
-}
-
-// TestProvenSendersAreNotBlamed: the budget is of those who guess, not of those who know the product's secret.
-func TestProvenSendersAreNotBlamed(t *testing.T) {
-	t.Parallel()
-	for cause, blamed := range map[refusal.Cause]bool{
-		refusal.DeviceNotFound: false, refusal.AlreadyActivated: false, refusal.TooManyPhysicalDevices: false, refusal.RegistrationSignMismatch: true,
-	} {
-		if got := blames(session.OpRegister, cause); got != blamed {
-			t.Errorf("a registration refused as %s: blamed %t", cause, got)
-		}
-	}
-	if !blames(session.OpAuth, refusal.DeviceNotFound) || !blames(session.OpPreAuth, refusal.DeviceNotFound) {
-		t.Error("who guesses names of devices is not blamed")
 	}
 }

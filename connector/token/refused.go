@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	"relink/connector/session"
-	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
@@ -42,10 +41,7 @@ func answered(dev iot.DeviceRef, result record.Result, err error, answer any) er
 		}
 		return nil
 	}
-	var why device.Refusal
-	if json.Unmarshal(result.Data, &why) != nil || why.Cause == "" {
-		why = device.Refusal{Cause: result.Reason, Detail: result.Detail}
-	}
+	why := session.RefusalOf(&result)
 	cause := refusal.Cause(why.Cause)
 	if _, known := refusal.Explain(cause); !known || cause == refusal.BackendUnavailable || result.Retry {
 		return &Undecided{"answered " + why.Cause}
@@ -95,11 +91,10 @@ func (k *Keeper) turnAway(err error, protocol, remoteAddr string) error {
 // a device does whose token has come to its end.
 func blames(cause refusal.Cause, protocol string) bool {
 	switch cause {
-	case refusal.RateLimitedSource, refusal.RateLimitedDevice, refusal.DeviceDisabled, refusal.AuthMethodNotAllowed, refusal.TokenExpired,
-		refusal.TokenRevoked, refusal.TokenOtherProtocol:
+	case refusal.TokenExpired, refusal.TokenRevoked, refusal.TokenOtherProtocol:
 		return false
 	case refusal.TokenMissing, refusal.TokenMalformed:
 		return protocol != "coap" // of an address that nobody has verified
 	}
-	return true
+	return session.Blames(session.OpAuth, cause)
 }
