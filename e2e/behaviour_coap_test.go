@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/dtls/v3"
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	"github.com/plgd-dev/go-coap/v3/udp/coder"
 
 	"relink/scripts/load"
 	"relink/shared/token"
@@ -28,23 +28,8 @@ func openCoAP(t *testing.T, s *system, d load.Device) speaker {
 
 func openCoAPS(t *testing.T, s *system, d load.Device) speaker {
 	c := &coapSpeaker{coapLamp: &coapLamp{t: t, device: d, mid: uint16(time.Now().UnixNano())}, dtls: true}
-	trusted := s.authority(t)
-	c.dial = func() (net.Conn, error) {
-		addr, err := net.ResolveUDPAddr("udp", s.env["RELINK_COAPS"])
-		if err != nil {
-			return nil, err
-		}
-		conn, err := dtls.Dial("udp", addr, &dtls.Config{RootCAs: trusted.RootCAs, ServerName: trusted.ServerName})
-		if err != nil {
-			return nil, err
-		}
-		return conn, conn.SetDeadline(time.Time{})
-	}
-	t.Cleanup(func() {
-		if c.conn != nil {
-			_ = c.conn.Close()
-		}
-	})
+	c.dial = func() (net.Conn, error) { return dialDTLS(s.env["RELINK_COAPS"], coapsCertificate(t, s)) }
+	t.Cleanup(c.leave)
 	return c
 }
 
@@ -65,16 +50,8 @@ func codeOf(c codes.Code) string {
 
 func (c *coapSpeaker) login() string {
 	c.t.Helper()
-	if c.dtls {
-		if c.conn != nil {
-			_ = c.conn.Close()
-		}
-		conn, err := c.dial()
-		if err != nil {
-			c.conn = nil
-			return "no connection"
-		}
-		c.conn = conn
+	if err := c.reconnect(); err != nil {
+		return "no connection"
 	}
 	got := c.auth()
 	if got.Code != codes.Content {
@@ -84,6 +61,34 @@ func (c *coapSpeaker) login() string {
 		c.t.Fatal(err)
 	}
 	return accepted
+}
+
+// reconnect opens a new connection on 5684; on 5682 there are none.
+func (c *coapSpeaker) reconnect() error {
+	if !c.dtls {
+		return nil
+	}
+	c.leave()
+	conn, err := c.dial()
+	if err == nil {
+		c.conn = conn
+	}
+	return err
+}
+
+// tell sends a non-confirmable message. The response has no reader: it answers another message than the next one.
+func (c *coapSpeaker) tell(topic, payload string) bool {
+	m := c.sealed(topic, payload)
+	m.Type = message.NonConfirmable
+	b := make([]byte, 2048)
+	n, err := coder.DefaultCoder.Encode(m, b)
+	if err == nil {
+		_, err = c.conn.Write(b[:n])
+	}
+	if err != nil {
+		c.t.Error(err)
+	}
+	return true
 }
 
 func (c *coapSpeaker) say(topic, payload, _ string) answer {

@@ -60,6 +60,10 @@ func (h *httpSpeaker) say(topic, payload, _ string) answer {
 	return answer{code: accepted, body: body}
 }
 
+func (h *httpSpeaker) reconnect() error { return nil }
+
+func (h *httpSpeaker) tell(string, string) bool { return false }
+
 func (h *httpSpeaker) again() answer {
 	h.t.Helper()
 	return h.say(h.path, h.body, "")

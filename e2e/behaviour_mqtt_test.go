@@ -83,6 +83,15 @@ func (m *mqttSpeaker) say(topic, payload, replies string) answer {
 	return m.send(replies)
 }
 
+func (m *mqttSpeaker) tell(topic, payload string) bool {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.TopicName, p.Payload = topic, []byte(payload)
+	if err := p.Write(m.conn); err != nil {
+		m.t.Error(err)
+	}
+	return true
+}
+
 func (m *mqttSpeaker) again() answer {
 	m.t.Helper()
 	m.last.Dup = true

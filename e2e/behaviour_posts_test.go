@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -151,6 +152,35 @@ func postsInOrder(c *trial) error {
 	return nil
 }
 
+func unacknowledged(c *trial) error {
+	c.enter()
+	if !c.tell(c.sys(postTopic), `{"id":"1","params":{"level":5}}`) {
+		return errUnable
+	}
+	eventually(c.t, 5*time.Second, "the post is stored", func() bool { return strings.Join(c.history(), " ") == "5" })
+	c.post(`{"level":6}`)
+	return nil
+}
+
+// subDevice: a gateway logs its sub-device in, and posts for it.
+func subDevice(c *trial) error {
+	gateways := plainProduct(c.t, c.api, fmt.Sprintf("suite_gw_%d", time.Now().UnixNano()%1e12), 1, 1)
+	gateway := newDevice(c.t, c.api, gateways, c.device.DeviceName)
+	g := &trial{speaker: c.p.open(c.t, c.s, gateway), t: c.t, s: c.s, api: c.api, p: c.p, device: gateway}
+	g.enter()
+	add := g.say(g.sys("thing/topo/add"), `{"id":"1","version":"1.0","params":[`+subEntry(c.device)+`]}`, g.sys("thing/topo/add_reply"))
+	login := g.of("/ext/session/", "/combine/login")
+	entered := g.say(login, `{"id":"2","params":`+subEntry(c.device)+`}`, login+"_reply")
+	posted := g.say(c.sys(postTopic), `{"id":"1","params":{"level":3}}`, c.sys(postTopic+"_reply"))
+	if got := propertyOf(c.t, c.api, c.device, "level"); got == "3" {
+		return nil
+	}
+	if posted.code == accepted || entered.code == accepted {
+		c.t.Errorf("accepted and not done: %+v %+v %+v", add, entered, posted)
+	}
+	return errUnable
+}
+
 func repetition(c *trial) error {
 	c.enter()
 	c.post(`{"level":1}`)
@@ -218,6 +248,44 @@ func propertySet(c *trial) error {
 	return nil
 }
 
+// killed kills the connector, and waits until there is another one.
+func (c *trial) killed() {
+	c.t.Helper()
+	pid := c.s.pid(c.t, "connector")
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		c.t.Fatal(err)
+	}
+	eventually(c.t, 20*time.Second, "the connector is back", func() bool { now := c.s.pid(c.t, "connector"); return now != 0 && now != pid })
+	eventually(c.t, 20*time.Second, "it listens", func() bool {
+		conn, err := net.Dial("tcp", c.s.env["RELINK_MQTT"])
+		return err == nil && conn.Close() == nil
+	})
+}
+
+// tokenOutlives: the device goes on with the token that it has.
+func tokenOutlives(c *trial) error {
+	c.enter()
+	b, is := c.speaker.(bearer)
+	if !is {
+		return errUnable
+	}
+	c.post(`{"level":1}`)
+	c.killed()
+	if err := b.reconnect(); err != nil {
+		c.t.Fatal(err)
+	}
+	switch code := c.attempt(); code {
+	case accepted:
+		return nil
+	case c.p.codes["expired token"]: // which makes the device authenticate again
+		c.why("token_unknown")
+		return errUnable
+	default:
+		c.t.Errorf("told %s", code)
+		return nil
+	}
+}
+
 // killedConnector: what was acknowledged is in the store, and the device goes on.
 func killedConnector(c *trial) error {
 	c.enter()
@@ -226,14 +294,10 @@ func killedConnector(c *trial) error {
 		c.post(fmt.Sprintf(`{"level":%d}`, i))
 		want = append(want, fmt.Sprint(i))
 	}
-	pid := c.s.pid(c.t, "connector")
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		c.t.Fatal(err)
-	}
+	c.killed()
 	if got := c.history(); strings.Join(got, " ") != strings.Join(want, " ") {
 		c.t.Errorf("after the kill: history %v", got)
 	}
-	eventually(c.t, 20*time.Second, "the connector is back", func() bool { now := c.s.pid(c.t, "connector"); return now != 0 && now != pid })
 	for end := time.Now().Add(20 * time.Second); ; pause(c.t, 200*time.Millisecond) {
 		code := c.login()
 		if code == accepted {

@@ -30,6 +30,14 @@ func wrongValue(c *trial) error {
 	return nil
 }
 
+func wrongEvent(c *trial) error {
+	c.enter()
+	a := c.say(c.sys("thing/event/nothing/post"), `{"id":"1","params":{"value":{"code":1}}}`, c.sys("thing/event/nothing/post_reply"))
+	c.contains("an event that the model does not have", a.body, "6320")
+	c.why("event_not_in_model", "thing/event/nothing/post")
+	return nil
+}
+
 func foreignTopic(c *trial) error {
 	c.enter()
 	c.told("foreign topic", c.say("/sys/"+c.device.ProductKey+"/another/thing/event/property/post", `{"id":"1","params":{"level":1}}`, "").code)

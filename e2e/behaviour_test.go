@@ -23,13 +23,16 @@ type speaker interface {
 	login() (code string)                                   // connects, or authenticates; again too
 	say(topic, payload, replies string) answer              // posts, and gives what came back; replies is the topic of the reply, "" if none is due
 	again() answer                                          // sends the last message once more, as the protocol's retransmission
+	tell(topic, payload string) bool                        // posts without asking for an answer; false: there is no such way
 	hear(topic string, within time.Duration) (string, bool) // what the platform says unasked
 	leave()
 }
 
-// A bearer is a speaker with a token: token exchanges it for another one.
+// A bearer is a speaker with a token: token exchanges it for another one, and reconnect lets it speak on with the one that it has after
+// the connector was gone.
 type bearer interface {
 	token(text string) (old string, family token.Family)
+	reconnect() error
 }
 
 // An answer is what a device knows after a post: accepted or the protocol's code, and what came along.
@@ -47,17 +50,30 @@ type protocol struct {
 }
 
 const (
-	noDownlink = "nothing is sent to a device that keeps no connection"
-	noGoodbye  = "online until ten minutes after the last message"
+	noDownlink   = "nothing is sent to a device that keeps no connection"
+	noGoodbye    = "online until ten minutes after the last message"
+	noSubDevices = "a sub-device's session is part of a connection"
 )
 
 var (
-	coapCannot = map[string]string{"property set from the cloud": noDownlink, "offline when it has left": noGoodbye}
+	coapCannot = map[string]string{
+		"property set from the cloud":  noDownlink,
+		"offline when it has left":     noGoodbye,
+		"sub-device behind a gateway":  noSubDevices,
+		"token outlives the connector": "key and sequence numbers are in its memory",
+	}
+	coapsCannot = map[string]string{
+		"property set from the cloud": noDownlink,
+		"offline when it has left":    noGoodbye,
+		"sub-device behind a gateway": noSubDevices,
+	}
 	httpCannot = map[string]string{
 		"property set from the cloud": noDownlink,
 		"reply to a post":             "the code alone",
 		"online after a message":      "online no longer than a request takes",
 		"repetition stored once":      "a request has no number",
+		"unacknowledged message":      "each request has its answer",
+		"sub-device behind a gateway": noSubDevices,
 	}
 	coapCodes = map[string]string{
 		"wrong signature": "4.01", "unknown device": "4.01", "foreign topic": "4.03", "unknown topic": "4.04", "too large": "4.13", "disabled": "4.03", "login while disabled": "4.03",
@@ -68,12 +84,12 @@ var (
 		"deleted": "20003", "old secret": "20000", "old secret's token": "20001", "expired token": "20001", "wrong token": "20003", "too fast": "40000",
 	}
 	protocols = []protocol{
-		{"MQTT", openMQTT, map[string]string{"wrong token": "no tokens", "expired token": "no tokens"}, map[string]string{
+		{"MQTT", openMQTT, map[string]string{"wrong token": "no tokens", "expired token": "no tokens", "token outlives the connector": "no tokens"}, map[string]string{
 			"wrong signature": "CONNACK 4", "unknown device": "CONNACK 4", "foreign topic": accepted, "unknown topic": accepted, "too large": "closed", "disabled": "closed",
 			"login while disabled": "CONNACK 5", "deleted": "closed", "old secret": "CONNACK 4", "too fast": "no PUBACK",
 		}},
 		{"CoAP", openCoAP, coapCannot, coapCodes},
-		{"CoAP over DTLS", openCoAPS, coapCannot, coapCodes},
+		{"CoAP over DTLS", openCoAPS, coapsCannot, coapCodes},
 		{"HTTP", openHTTP, httpCannot, httpCodes},
 		{"HTTPS", openHTTPS, httpCannot, httpCodes},
 	}
@@ -101,13 +117,16 @@ var behaviours = []behaviour{
 	{"remote configuration", remoteConfiguration},
 	{"firmware version", firmwareVersion},
 	{"time (NTP)", timeOfPlatform},
+	{"unacknowledged message", unacknowledged},
 	{"20 posts in order", postsInOrder},
 	{"repetition stored once", repetition},
 	{"online after a message", onlineAfterMessage},
 	{"offline when it has left", offlineWhenLeft},
 	{"property set from the cloud", propertySet},
+	{"sub-device behind a gateway", subDevice},
 	{"malformed message told", malformedMessage},
 	{"value against the model told", wrongValue},
+	{"event against the model told", wrongEvent},
 	{"foreign topic", foreignTopic},
 	{"unknown topic", unknownTopic},
 	{"unknown system topic told", unknownSystemTopic},
@@ -127,7 +146,10 @@ var strictBehaviours = []behaviour{
 }
 
 // crashBehaviours kill the connector.
-var crashBehaviours = []behaviour{{"kill -9 of the connector", killedConnector}}
+var crashBehaviours = []behaviour{
+	{"kill -9 of the connector", killedConnector},
+	{"token outlives the connector", tokenOutlives},
+}
 
 // A trial is a behaviour of one device over one protocol. The device is not logged in.
 type trial struct {
