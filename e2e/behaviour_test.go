@@ -126,7 +126,7 @@ var behaviours = []behaviour{
 	{"sub-device behind a gateway", subDevice},
 	{"malformed message told", malformedMessage},
 	{"value against the model told", wrongValue},
-	{"event against the model told", wrongEvent},
+	{"event outside the model explained", unknownEvent},
 	{"foreign topic", foreignTopic},
 	{"unknown topic", unknownTopic},
 	{"unknown system topic told", unknownSystemTopic},
