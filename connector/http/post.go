@@ -61,7 +61,11 @@ func (s *Server) post(w nethttp.ResponseWriter, r *nethttp.Request) {
 	now := s.now().UnixMilli()
 	turnAway := func(code code, err error) {
 		s.opts.Router.Refused(sess.Ref, name, 1, err, now)
-		write(w, failure(code, "", ""))
+		detail := ""
+		if why, ok := errors.AsType[*refusal.Error](err); ok && code == codeParam {
+			detail = why.Detail // what is wrong with the body
+		}
+		write(w, failure(code, detail, ""))
 	}
 	parsed, err := topic.ParseUplink(name)
 	if err == nil {

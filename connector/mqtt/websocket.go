@@ -40,7 +40,7 @@ func (s *Server) upgrade(c *conn) error {
 	}
 	w := &hijacked{conn: under, buf: bufio.NewReadWriter(r, bufio.NewWriterSize(under, 512))}
 	if req.URL.Path != "/" && req.URL.Path != "/mqtt" {
-		http.Error(w, "MQTT is at /mqtt", http.StatusNotFound)
+		http.Error(w, "MQTT over WebSocket is at /mqtt; devices over HTTP send POST to /auth and /topic/", http.StatusNotFound)
 		return s.notUpgraded(w, req, "no such path")
 	}
 	ws, err := upgrader.Upgrade(w, req, nil)

@@ -77,14 +77,33 @@ func runTokens(ctx context.Context, o Options) (*Report, error) {
 	}
 	defer context.AfterFunc(ctx, closeAll)() // whoever waits for an answer wakes up
 	defer closeAll()
-	if err := r.loginAll(ctx); err != nil {
+	if err := r.loginAll(ctx, closeAll); err != nil {
 		return nil, err
 	}
 	return r.run(ctx, cancel)
 }
 
-// loginAll gets every device its token, 64 at a time.
-func (r *tokenRun) loginAll(ctx context.Context) error {
+// silent is how long nothing may be heard before that is said: a device gives up a datagram after a minute only.
+const silent = 5 * time.Second
+
+// loginAll gets every device its token, 64 at a time. Devices that try again do so for the time of the run at most; closeAll wakes them up
+// when it is over.
+func (r *tokenRun) loginAll(ctx context.Context, closeAll func()) error {
+	if r.o.Reconnect {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.o.Duration, fmt.Errorf("not all devices could authenticate at %s within %s", r.o.Address, r.o.Duration))
+		defer cancel()
+		stop := context.AfterFunc(ctx, closeAll)
+		defer stop() // before cancel
+	}
+	if r.o.Heard != nil {
+		notice := time.AfterFunc(silent, func() {
+			if r.count.logins.Load() == 0 && r.count.refused.Load() == 0 {
+				r.o.Heard(Answer{Device: r.clients[0].device, Err: fmt.Errorf("authentication: no answer from %s yet", r.o.Address)})
+			}
+		})
+		defer notice.Stop()
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(64)
 	for _, c := range r.clients {

@@ -63,7 +63,7 @@ var publishes = []Explanation{
 		"Look the topic up in the README's table for its status; upgrade, or do without that function."},
 	{QoS2Unsupported, "The device published with QoS 2, which the platform never offered. The connection was closed.",
 		"Publish with QoS 0 or 1."},
-	{PayloadTooLarge, "The message is larger than 256 KB. The connection was closed.",
+	{PayloadTooLarge, "The message is larger than 256 KB over MQTT, whose connection was closed, or 128 KB over HTTP (code 10001) or CoAP (code 4.13).",
 		"Split the message, or send files through file upload."},
 	{PayloadEmpty, "The payload of a request has no bytes (code 460).",
 		"Send the JSON envelope; a request without arguments has \"params\":{}."},
