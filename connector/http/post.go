@@ -82,7 +82,7 @@ func (s *Server) post(w nethttp.ResponseWriter, r *nethttp.Request) {
 		return
 	}
 	if r.ContentLength > maxPost {
-		turnAway(codeParam, refusal.New(refusal.PayloadTooLarge, strconv.FormatInt(r.ContentLength, 10)+" bytes over HTTP, of 131072"))
+		turnAway(codeParam, refusal.New(refusal.PayloadTooLarge, strconv.FormatInt(r.ContentLength, 10)+" bytes, of 131072 that HTTP takes"))
 		return
 	}
 	select { // what waits here is not read from its socket
@@ -96,7 +96,7 @@ func (s *Server) post(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if err != nil {
 		why := refusal.New(refusal.HTTPMalformed, "the body did not arrive")
 		if _, ok := errors.AsType[*nethttp.MaxBytesError](err); ok {
-			why = refusal.New(refusal.PayloadTooLarge, "over HTTP, of 131072 bytes")
+			why = refusal.New(refusal.PayloadTooLarge, "more than the 131072 bytes that HTTP takes")
 		}
 		turnAway(codeParam, why)
 		return

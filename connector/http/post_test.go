@@ -296,7 +296,7 @@ func TestBounds(t *testing.T) {
 	if _, body := f.send(postTopic(property, tok, strings.Repeat("x", maxPost))); !strings.HasPrefix(body, `{"code":0,`) {
 		t.Errorf("128 KB: %s", body)
 	}
-	if _, body := f.send(postTopic(property, tok, strings.Repeat("x", maxPost+1))); body != `{"code":10001,"message":"param error"}` {
+	if _, body := f.send(postTopic(property, tok, strings.Repeat("x", maxPost+1))); body != `{"code":10001,"message":"param error: 131073 bytes, of 131072 that HTTP takes"}` {
 		t.Errorf("more than 128 KB: %s", body)
 	}
 	if e := f.log.last(); e.Reason != refusal.PayloadTooLarge {
@@ -309,7 +309,7 @@ func TestBounds(t *testing.T) {
 	tok = f.loggedIn()
 	chunked := "POST /topic" + property + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\nPassword: " + tok + "\r\nTransfer-Encoding: chunked\r\n\r\n" +
 		fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", maxPost+1, strings.Repeat("x", maxPost+1))
-	if _, body := f.send(chunked); body != `{"code":10001,"message":"param error"}` {
+	if _, body := f.send(chunked); body != `{"code":10001,"message":"param error: more than the 131072 bytes that HTTP takes"}` {
 		t.Errorf("more in chunks: %s", body)
 	}
 	for i, wants := range []string{`{"code":0,`, `{"code":40000,"message":"request too many"}`} {

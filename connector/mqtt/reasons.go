@@ -59,6 +59,7 @@ var silentCauses = map[refusal.Cause]bool{
 	refusal.HTTPMalformed:       true, // answered over HTTP
 	refusal.HTTPPathUnknown:     true,
 	refusal.IdentityFlapping:    true, // the login is granted
+	refusal.PSKMismatch:         true, // of DTLS alone
 }
 
 // connackOf is the code for a cause; of one that nobody foresaw, the server is to blame.

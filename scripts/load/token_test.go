@@ -170,6 +170,21 @@ func TestCoAPRefused(t *testing.T) {
 	}
 }
 
+// Devices that try again give up when the time of the run is over, though nothing answers.
+func TestCoAPNothingAnswers(t *testing.T) {
+	t.Parallel()
+	devices := []Device{{"a1ProductKey", "dev-1", "0123456789abcdef0123456789abcdef"}}
+	address := coapServer(t, func(int, message.Message) []message.Message { return nil })
+	begun := time.Now()
+	_, err := Run(context.Background(), Options{Protocol: CoAP, Address: address, Devices: devices, Duration: 100 * time.Millisecond, Reconnect: true})
+	if err == nil || !strings.Contains(err.Error(), "could authenticate at "+address) {
+		t.Errorf("says %v", err)
+	}
+	if took := time.Since(begun); took > 10*time.Second { // a device alone would try for a minute
+		t.Errorf("after %s", took)
+	}
+}
+
 // A device sends again what is lost, the same bytes; a separate response counts as much as a piggybacked one and is acknowledged; strange
 // datagrams are passed over; and it gives up.
 func TestCoAPExchange(t *testing.T) {
