@@ -2,6 +2,7 @@ package coap
 
 import (
 	"context"
+	"net/netip"
 
 	"relink/connector/session"
 	devicetoken "relink/connector/token"
@@ -21,8 +22,8 @@ type Keeper interface {
 	Try(token, protocol string) (*session.Session, error, bool)
 	// Allow counts a message against the device's rate.
 	Allow(s *session.Session, qos byte) error
-	// Heard says that the device has spoken.
-	Heard(s *session.Session, protocol string)
+	// Heard says that the device has spoken, and from where.
+	Heard(s *session.Session, protocol string, from netip.AddrPort)
 }
 
 // An Opener reads what a token says without asking anybody; *token.Sealer is one. It is for the log alone.

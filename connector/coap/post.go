@@ -85,7 +85,7 @@ func (s *Server) take(x *Exchange, r *request, known *session.Session) {
 		return
 	}
 	s.peers.verify(x.peer, now+verifiedFor.Milliseconds())
-	s.opts.Keeper.Heard(sess, x.peer.Transport.Protocol())
+	s.opts.Keeper.Heard(sess, x.peer.Transport.Protocol(), x.peer.Addr)
 	plain, err := x.open(payload)
 	if err != nil {
 		x.refuse(session.OpUplink, err)

@@ -109,7 +109,7 @@ func (s *Server) post(w nethttp.ResponseWriter, r *nethttp.Request) {
 		turnAway(codePublish, refusal.New(refusal.DeadlineExceeded, "no room for it"))
 		return
 	}
-	s.opts.Tokens.Heard(sess, o.protocol())
+	s.opts.Tokens.Heard(sess, o.protocol(), o.remote)
 	select {
 	case <-a.done:
 		write(w, outcome(m, &a.result, a.err))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,9 +32,9 @@ func (c *conn) at(f token.Family) *heardAt {
 	return &c.heard[0]
 }
 
-// Heard says that a device has spoken, over a protocol; its session is one of this Keeper's. It costs nothing if that was told within the last
+// Heard says that a device has spoken, over a protocol and from an address, which is another one than that of its login as often as not; its session is one of this Keeper's. It costs nothing if that was told within the last
 // minute, and never blocks.
-func (k *Keeper) Heard(s *session.Session, protocol string) {
+func (k *Keeper) Heard(s *session.Session, protocol string, from netip.AddrPort) {
 	c, ok := s.Conn().(*conn)
 	family, known := token.FamilyOf(protocol)
 	if !ok || !known {
@@ -45,7 +46,7 @@ func (k *Keeper) Heard(s *session.Session, protocol string) {
 		return
 	}
 	select {
-	case k.heard.in <- sound{s, protocol, now, at}:
+	case k.heard.in <- sound{s, protocol, from, now, at}:
 	default:
 		at.Store(before)
 	}
@@ -55,6 +56,7 @@ func (k *Keeper) Heard(s *session.Session, protocol string) {
 type sound struct {
 	session  *session.Session
 	protocol string
+	from     netip.AddrPort
 	at       int64
 	noted    *heardAt
 }
@@ -114,7 +116,7 @@ func (k *Keeper) tell(ctx context.Context, s sound) {
 		s.noted.CompareAndSwap(s.at, 0) // its next message is told
 		k.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "state of device not told", logs.Device(s.session.Ref), slog.String(logs.FieldTopic, device.TopicHeard), logs.Err(err))
 	}
-	payload, err := json.Marshal(device.Heard{Protocol: s.protocol, RemoteAddr: s.session.RemoteAddr, At: s.at})
+	payload, err := json.Marshal(device.Heard{Protocol: s.protocol, RemoteAddr: s.from.String(), At: s.at})
 	if err == nil {
 		err = k.opts.Dispatcher.Submit(ctx, functionLifecycle, record.Record{
 			MessageID: k.opts.NextID(s.at), Device: s.session.Ref, IotID: s.session.Grant.IotID, Topic: device.TopicHeard, Payload: payload, ReceivedAt: s.at,

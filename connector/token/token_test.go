@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -375,29 +376,30 @@ func TestHeard(t *testing.T) {
 		a := new(auth)
 		k, _ := keeper(t, a, nil)
 		got := loggedIn(t, k, "coap", "lamp-001")
+		elsewhere := netip.MustParseAddrPort("192.0.2.77:5") // it has moved since it logged in
 		heard := func() int {
 			synctest.Wait()
 			a.mu.Lock()
 			defer a.mu.Unlock()
 			return len(a.heard)
 		}
-		k.Heard(got.Session, "coap") // function auth knows of the login
+		k.Heard(got.Session, "coap", elsewhere) // function auth knows of the login
 		if n := heard(); n != 0 {
 			t.Errorf("told %d times within a minute of the login", n)
 		}
 		time.Sleep(time.Minute)
 		for range 3 {
-			k.Heard(got.Session, "coap")
+			k.Heard(got.Session, "coap", elsewhere)
 		}
-		if n := heard(); n != 1 || a.heard[0].Protocol != "coap" || a.heard[0].At != time.Now().UnixMilli() {
+		if n := heard(); n != 1 || a.heard[0].Protocol != "coap" || a.heard[0].At != time.Now().UnixMilli() || a.heard[0].RemoteAddr != "192.0.2.77:5" {
 			t.Errorf("told %d times: %+v", n, a.heard)
 		}
 		a.set("", errors.New("function is gone"))
 		time.Sleep(time.Minute)
-		k.Heard(got.Session, "coap")
+		k.Heard(got.Session, "coap", elsewhere)
 		synctest.Wait()
 		a.set("", nil)
-		k.Heard(got.Session, "coap")
+		k.Heard(got.Session, "coap", elsewhere)
 		if n := heard(); n != 3 {
 			t.Errorf("what was lost is not told again: %d", n)
 		}
@@ -421,6 +423,6 @@ func BenchmarkSession(b *testing.B) {
 		if _, err := k.Session(b.Context(), got.Token, "http", source); err != nil {
 			b.Fatal(err)
 		}
-		k.Heard(got.Session, "http")
+		k.Heard(got.Session, "http", netip.AddrPort{})
 	}
 }
