@@ -28,7 +28,7 @@ func (s *Server) login(x *Exchange, r *request) {
 	if !ok {
 		return
 	}
-	claimed := claim(params)
+	claimed := device.Claimed(params)
 	if proved := x.peer.Transport.Device(); !proved.IsZero() && proved != claimed {
 		s.failed(x, session.OpAuth, claimed, &device.Refusal{Cause: string(refusal.PSKOtherDevice), Detail: "the connection is of " + proved.String()})
 		return
@@ -80,7 +80,7 @@ func (s *Server) register(x *Exchange, r *request) {
 	if !ok {
 		return
 	}
-	claimed := claim(params)
+	claimed := device.Claimed(params)
 	method := params["signmethod"]
 	if method == "" {
 		method = params["signMethod"]
@@ -148,7 +148,7 @@ func (s *Server) credentials(x *Exchange, r *request) (params map[string]string,
 		return nil, false, false
 	}
 	if !s.budget(x.peer).Allows(source) {
-		if familiar = s.familiar(claim(params), source); !familiar {
+		if familiar = s.familiar(device.Claimed(params), source); !familiar {
 			x.stranger(refusal.New(refusal.RateLimitedSource, ""))
 			return nil, false, false
 		}
@@ -192,14 +192,6 @@ func (s *Server) failed(x *Exchange, operation string, claimed iot.DeviceRef, wh
 		Device: claimed, Operation: operation, Code: number(code), Reason: cause, Detail: why.Detail, Signed: why.Signed, RemoteAddr: x.peer.Addr.String(),
 	})
 	x.respondCode(code)
-}
-
-// claim is whom the parameters name; zero if they name nobody.
-func claim(params map[string]string) iot.DeviceRef {
-	if pk, dn := params["productKey"], params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
-		return iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
-	}
-	return iot.DeviceRef{}
 }
 
 // parseParams reads a JSON object of strings, numbers and booleans. Each has the text that was submitted, because that is what was signed;

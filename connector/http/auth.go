@@ -51,14 +51,6 @@ func (s *Server) mux() *nethttp.ServeMux {
 
 func clipped(s string) string { return s[:min(len(s), 64)] }
 
-// claimed is the device that parameters name; zero if they name none.
-func claimed(params map[string]string) iot.DeviceRef {
-	if pk, dn := params["productKey"], params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
-		return iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
-	}
-	return iot.DeviceRef{}
-}
-
 // A call is one request of a device.
 type call struct {
 	origin origin
@@ -80,7 +72,7 @@ func (s *Server) serve(operation string, codes codes, do func(*nethttp.Request, 
 		} else if params, err := readParams(w, r); err != nil {
 			why = &device.Refusal{Cause: string(refusal.HTTPMalformed), Detail: err.Error()}
 		} else {
-			c.params, c.device = params, claimed(params)
+			c.params, c.device = params, device.Claimed(params)
 			data, why = do(r, c)
 		}
 		if why != nil {

@@ -13,6 +13,7 @@ import (
 	"relink/connector/session"
 	"relink/connector/uplink"
 	"relink/shared/device"
+	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/topic"
@@ -29,13 +30,13 @@ const (
 func (s *Server) login(w nethttp.ResponseWriter, r *nethttp.Request) {
 	o := originOf(r)
 	if !s.opts.Budget.Allows(o.remote.Addr()) { // before anything is read
-		s.refused(r, session.OpAuth, claimed(nil), &device.Refusal{Cause: string(refusal.RateLimitedSource)}, codeThrottled.number)
+		s.refused(r, session.OpAuth, iot.DeviceRef{}, &device.Refusal{Cause: string(refusal.RateLimitedSource)}, codeThrottled.number)
 		write(w, failure(codeThrottled, "", ""))
 		return
 	}
 	params, err := readParams(w, r)
 	if err != nil {
-		s.refused(r, session.OpAuth, claimed(nil), &device.Refusal{Cause: string(refusal.HTTPMalformed), Detail: err.Error()}, codeParam.number)
+		s.refused(r, session.OpAuth, iot.DeviceRef{}, &device.Refusal{Cause: string(refusal.HTTPMalformed), Detail: err.Error()}, codeParam.number)
 		write(w, failure(codeParam, err.Error(), ""))
 		return
 	}

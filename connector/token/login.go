@@ -8,7 +8,6 @@ import (
 
 	"relink/connector/session"
 	"relink/shared/device"
-	"relink/shared/iot"
 	"relink/shared/record"
 	"relink/shared/refusal"
 	"relink/shared/token"
@@ -44,10 +43,7 @@ func (k *Keeper) decide(ctx context.Context, l *device.TokenLogin, familiar bool
 
 func (k *Keeper) login(ctx context.Context, l *device.TokenLogin, familiar bool) (*Ticket, error) {
 	began := k.now()
-	var dev iot.DeviceRef
-	if pk, dn := l.Params["productKey"], l.Params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
-		dev = iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
-	}
+	dev := device.Claimed(l.Params)
 	budget := k.budget(l.Protocol)
 	switch {
 	case !familiar && budget != nil && !budget.Allows(addrOf(l.RemoteAddr)):

@@ -20,6 +20,14 @@ type TokenLogin struct {
 	At         int64             `json:"at"` // Unix milliseconds
 }
 
+// Claimed is the device that the members of a login or a registration name; zero if they name none.
+func Claimed(params map[string]string) iot.DeviceRef {
+	if pk, dn := params["productKey"], params["deviceName"]; iot.ValidProductKey(pk) && iot.ValidDeviceName(dn) {
+		return iot.DeviceRef{ProductKey: iot.ProductKey(pk), DeviceName: iot.DeviceName(dn)}
+	}
+	return iot.DeviceRef{}
+}
+
 // A TokenGrant is a token with what the connector needs to serve its device at once. It is never logged.
 type TokenGrant struct {
 	Token     string `json:"token"`     // of package token
