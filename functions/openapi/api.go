@@ -9,6 +9,7 @@ import (
 	"relink/shared/device/registry"
 	"relink/shared/deviceinfo"
 	"relink/shared/iot"
+	"relink/shared/ledger"
 	"relink/shared/openapi"
 	"relink/shared/product"
 	"relink/shared/rule"
@@ -52,6 +53,9 @@ type api struct {
 	rules        *rule.Service
 	subscribed   *subscription.Service
 	account      int64
+	engine       engineStores
+	books        ledger.Stores
+	functions    invoker
 }
 
 // productKey reads the parameter ProductKey.

@@ -10,6 +10,7 @@ import (
 	"relink/shared/certificate"
 	"relink/shared/device/registry"
 	"relink/shared/deviceinfo"
+	"relink/shared/ledger"
 	"relink/shared/message"
 	"relink/shared/openapi"
 	"relink/shared/product"
@@ -40,6 +41,7 @@ type tables struct {
 	certificates store.Certificates
 	gateways     topology.Stores
 	engine       engineStores
+	books        ledger.Stores
 }
 
 // stores are where the tables are: a store.Store, or one in memory.
@@ -90,6 +92,7 @@ func tablesOf(s stores) tables {
 		certificates: s.Certificates(),
 		gateways:     s,
 		engine:       s,
+		books:        s,
 	}
 }
 
@@ -109,6 +112,7 @@ type parts struct {
 	topology  topology.Limits
 	region    string
 	queues    subscription.Queues
+	functions invoker
 	account   int64 // id of the owner's cloud account, for answers that show it
 	now       func() time.Time
 	log       *slog.Logger
@@ -137,6 +141,9 @@ func assemble(p parts) http.Handler {
 		products:     products,
 		rules:        rule.New(t.engine, products, p.now),
 		account:      p.account,
+		engine:       t.engine,
+		books:        t.books,
+		functions:    p.functions,
 		devices:      devices,
 		subscribed:   subscription.New(t.engine, products, p.queues, p.now),
 		certificates: certificate.New(t.certificates, p.now),
@@ -169,7 +176,7 @@ func assemble(p parts) http.Handler {
 	}
 	gateway := &openapi.Gateway{
 		Verifier: openapi.NewVerifier(p.keys, p.now),
-		Actions:  withSubscriptions(withRules(withMessages(withTopology(withDelivery(a.actions(), a), a), a), a), a),
+		Actions:  withRuleOperations(withSubscriptions(withRules(withMessages(withTopology(withDelivery(a.actions(), a), a), a), a), a), a),
 		Limits:   openapi.NewLimits(p.limits),
 		Now:      p.now,
 		Observe:  newAuditor(p.log, p.sink).observe,

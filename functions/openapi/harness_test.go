@@ -39,15 +39,16 @@ var testScripts = &sandbox.Pool{Size: 1}
 // A system is the function with its tables in memory, behind a socket, and the vendor's SDK in front of it.
 type system struct {
 	*sdk.Client
-	url      string
-	store    *memory.Store
-	bucket   objects.Bucket
-	commands *fakeCommander
-	queues   queueService
-	sink     *fakeSink
-	console  *syncBuffer
-	offset   atomic.Int64 // of the server's clock, nanoseconds
-	stopped  atomic.Int64 // where the server's clock stands, Unix nanoseconds; 0 if it runs
+	url       string
+	store     *memory.Store
+	bucket    objects.Bucket
+	commands  *fakeCommander
+	queues    queueService
+	functions functionService
+	sink      *fakeSink
+	console   *syncBuffer
+	offset    atomic.Int64 // of the server's clock, nanoseconds
+	stopped   atomic.Int64 // where the server's clock stands, Unix nanoseconds; 0 if it runs
 }
 
 // newSystem is a system without limits: tests call as fast as they can.
@@ -68,7 +69,7 @@ func newLimitedSystem(t *testing.T, limits openapi.LimitPolicy) *system {
 	server := httptest.NewServer(assemble(parts{
 		tables:    tablesOf(m),
 		delivery:  newDelivery(m, &s.bucket, signer, time.Now),
-		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai", account: testAccount, queues: &s.queues,
+		commander: s.commands, runner: testScripts, sink: s.sink, keys: keys, limits: limits, topology: topology.DefaultLimits(), region: "cn-shanghai", account: testAccount, queues: &s.queues, functions: &s.functions,
 		now: func() time.Time {
 			if at := s.stopped.Load(); at != 0 {
 				return time.Unix(0, at)

@@ -85,7 +85,7 @@ func newHandler(ctx context.Context) (fcrun.Handler, error) {
 		rules:     rules,
 		tables:    tablesOf(state),
 		delivery:  newDelivery(state, files, urls, time.Now),
-		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, account: cfg.Cloud.AccountID, queues: queues, now: time.Now, log: log,
+		commander: command.Remote{FC: client}, runner: new(sandbox.Pool), sink: audit, keys: cfg.Keys, limits: cfg.Limits, topology: cfg.Topology, region: cfg.Cloud.Region, account: cfg.Cloud.AccountID, queues: queues, functions: client, now: time.Now, log: log,
 	})
 	return handler{fresh.before(api, func(err error) { log.Error("credentials not renewed", logs.Err(err)) })}, nil
 }

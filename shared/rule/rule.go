@@ -163,6 +163,20 @@ func (s *Service) apply(ctx context.Context, r *store.Rule, c Change, code strin
 	return checkSQL(r)
 }
 
+// Sample makes a rule that is not stored, to be tried.
+func Sample(c Change) (*store.Rule, error) {
+	r := &store.Rule{DataType: "JSON", TopicType: NoTopic}
+	for to, from := range map[*string]*string{&r.DataType: c.DataType, &r.Select: c.Select, &r.Where: c.Where} {
+		if from != nil && *from != "" {
+			*to = *from
+		}
+	}
+	if err := changeTopic(r, c); err != nil {
+		return nil, err
+	}
+	return r, checkSQL(r)
+}
+
 // changeTopic reads the members of FROM and writes them as the platform shows them.
 func changeTopic(r *store.Rule, c Change) error {
 	if c.Topic != nil && *c.Topic != "" {
