@@ -144,7 +144,11 @@ func (s *Server) credentials(x *Exchange, r *request) (params map[string]string,
 	source := x.peer.Addr.Addr()
 	if !ok {
 		s.budget(x.peer).Fail(source)
-		x.stranger(refusal.New(refusal.CoAPMalformed, "the payload is no JSON object of strings and numbers"))
+		detail := "the payload is no JSON object of strings and numbers"
+		if x.block1.more || x.block1.num > 0 {
+			detail = "it came in blocks, but has to fit one datagram" // nothing of strangers is put together
+		}
+		x.stranger(refusal.New(refusal.CoAPMalformed, detail))
 		return nil, false, false
 	}
 	if !s.budget(x.peer).Allows(source) {

@@ -19,7 +19,7 @@ const (
 
 var coaps = []Explanation{
 	{CoAPMalformed, "A CoAP request cannot be read: the payload of POST /auth is no JSON object of strings and numbers (code 4.00).",
-		"Compare the payload with {\"productKey\":\"…\",\"deviceName\":\"…\",\"clientId\":\"…\",\"sign\":\"…\",\"seq\":\"10\"}; /auth is never encrypted."},
+		"Compare the payload with {\"productKey\":\"…\",\"deviceName\":\"…\",\"clientId\":\"…\",\"sign\":\"…\",\"seq\":\"10\"}; /auth is never encrypted, and never sent in blocks."},
 	{CoAPPathUnknown, "A CoAP request asked for a path that the platform does not have (code 4.04).",
 		"Use /auth, /topic/ with the topic behind it, one Uri-Path option for each segment, or the path of a download URL."},
 	{CoAPMethod, "A CoAP request used another method than the path has (code 4.05): POST for /auth and /topic, GET for the path of a download URL.",
