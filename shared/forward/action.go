@@ -64,6 +64,9 @@ func CompileErrorAction(e *ErrorAction) *Action {
 	return Compile(e.Type, &c)
 }
 
+// Templated tells whether Fill needs the result.
+func (a *Action) Templated() bool { return a.topic != nil && !a.topic.Constant() || len(a.keys) > 0 }
+
 // Fill gives the target of one result, which is nil if it is no JSON. With an error the target is good for telling where it was to go.
 func (a *Action) Fill(result *rulesql.Document) (Target, error) {
 	t := a.target
