@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"relink/shared/custom"
 	"relink/shared/forward"
 	"relink/shared/iot"
 	"relink/shared/logs"
@@ -12,7 +13,6 @@ import (
 	"relink/shared/record"
 	"relink/shared/rule"
 	"relink/shared/store"
-	"relink/shared/topic"
 )
 
 // slow is how long an attempt takes of a destination that is passed over for a while: as long as an attempt may take.
@@ -26,7 +26,7 @@ type invoker interface {
 type handler struct {
 	rules  *rule.Cache
 	tags   store.DeviceInfos
-	sender *message.Sender // of what connectors hand over
+	custom *custom.Desk // for what connectors hand over
 	router *forward.Router
 	fc     invoker
 	ledger store.Ledger
@@ -55,21 +55,7 @@ func (h *handler) published(ctx context.Context, event []byte) ([]byte, error) {
 	if err != nil {
 		return nil, iot.Wrap(iot.InvalidParams, err, "event is not understood")
 	}
-	messages := make([]message.Message, len(b.Records))
-	for n := range b.Records {
-		r := &b.Records[n]
-		messages[n] = message.Message{ID: r.MessageID, Topic: topic.Cut(r.Topic), Kind: message.Custom, Device: r.Device, IotID: r.IotID, GeneratedAt: r.ReceivedAt,
-			QoS: r.QoS, Payload: r.Payload}
-	}
-	result := record.Result{Code: 200}
-	if err := h.sender.Send(ctx, messages); err != nil {
-		result = record.Result{Code: 500, Reason: err.Error(), Retry: true}
-	}
-	results := make([]record.Result, len(messages))
-	for n := range results {
-		results[n] = result
-	}
-	return record.AppendResults(nil, results), nil
+	return record.AppendResults(nil, h.custom.Serve(ctx, b.Records)), nil
 }
 
 // take does all that is done with a batch. Whatever fails on the way makes it come again, whole: then each thing is done again, and the

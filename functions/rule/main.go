@@ -9,11 +9,15 @@ import (
 	"relink/functions/internal/destinations"
 	"relink/functions/internal/fcrun"
 	"relink/functions/internal/tables"
+	"relink/shared/custom"
 	"relink/shared/forward"
 	"relink/shared/interest"
 	"relink/shared/logs"
 	"relink/shared/message"
+	"relink/shared/redelivery"
 	"relink/shared/rule"
+	"relink/shared/script"
+	"relink/shared/script/sandbox"
 )
 
 func main() { tables.Main(newHandler) }
@@ -27,7 +31,8 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	h := &handler{
 		rules:  rule.NewCache(watch, p.Store.Rules(), p.Store.Subscriptions(), p.Log),
 		tags:   p.Store.DeviceInfos(),
-		sender: message.NewSender(watch, p.FC, message.Rule, nil),
+		custom: &custom.Desk{Rules: message.NewSender(watch, p.FC, message.Rule, nil), Scripts: script.New(p.Store, new(sandbox.Pool), p.Log, nil), Log: p.Log,
+			Again: redelivery.New(p.Store.Receipts())},
 		router: &forward.Router{Destinations: d.ByType, Patience: destinations.Patience, Breakers: &forward.Breakers{Slow: slow}},
 		fc:     p.FC, ledger: p.Store.Ledger(), deads: p.Store.ForwardDeads(), log: p.Log,
 	}
