@@ -29,8 +29,8 @@ func newHandler(p tables.Parts) (fcrun.Handler, error) {
 	}
 	watch := interest.NewWatch(p.Store.RuleIndex(), nil)
 	h := &handler{
-		rules:  rule.NewCache(watch, p.Store.Rules(), p.Store.Subscriptions(), p.Log),
-		tags:   p.Store.DeviceInfos(),
+		rules: rule.NewCache(watch, p.Store.Rules(), p.Store.Subscriptions(), p.Log),
+		tags:  p.Store.DeviceInfos(),
 		custom: &custom.Desk{Rules: message.NewSender(watch, p.FC, message.Rule, nil), Scripts: script.New(p.Store, new(sandbox.Pool), p.Log, nil), Log: p.Log,
 			Again: redelivery.New(p.Store.Receipts())},
 		router: &forward.Router{Destinations: d.ByType, Patience: destinations.Patience, Breakers: &forward.Breakers{Slow: slow}},
