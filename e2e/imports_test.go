@@ -30,7 +30,7 @@ var rules = []rule{
 
 // cloudSDKs are what talks to the cloud: each service's client is in as few packages as can be.
 var cloudSDKs = map[string][]string{
-	"github.com/aliyun/aliyun-tablestore-go-sdk": {"shared/store", "localstack/tablestore"},
+	"github.com/aliyun/aliyun-tablestore-go-sdk": {"shared/store", "shared/forward", "localstack/tablestore"},
 	"github.com/aliyun/aliyun-oss-go-sdk":        {"shared/objects"},
 	"github.com/aliyun/aliyun-log-go-sdk":        {"shared/logs", "connector/devicelog", "scripts/relink", "functions/openapi"},
 	"github.com/alibabacloud-go/fc-20230330":     {"shared/fc"},
