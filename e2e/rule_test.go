@@ -13,8 +13,10 @@ import (
 	ali "github.com/aliyun/aliyun-mns-go-sdk"
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 
+	"relink/shared/config"
 	"relink/shared/fc"
 	"relink/shared/iot"
+	"relink/shared/store"
 )
 
 const ruleRole = `"regionName":"cn-shanghai","role":{"roleArn":"acs:ram::1:role/r","roleName":"r"}`
@@ -40,6 +42,18 @@ func newRule(t *testing.T, api *iotapi.Client, req iotapi.CreateRuleRequest, act
 	return *r.Body.RuleId
 }
 
+// forwardDeads is the table of dead letters.
+func (s *system) forwardDeads(t *testing.T) store.ForwardDeads {
+	t.Helper()
+	open, err := store.Open(store.Options{Endpoint: s.env["TABLESTORE_ENDPOINT"], Instance: s.env["TABLESTORE_INSTANCE"], AccessKeyID: s.env["RELINK_ACCESS_KEY_ID"],
+		AccessKeySecret: iot.Secret(s.env["RELINK_ACCESS_KEY_SECRET"]), Key: config.Key{1}}) // no secret is read
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(open.Close)
+	return open.ForwardDeads()
+}
+
 // function calls a function of the platform.
 func (s *system) function(t *testing.T, name, event string) string {
 	t.Helper()
@@ -54,6 +68,28 @@ func (s *system) function(t *testing.T, name, event string) string {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return string(r.Body)
+}
+
+func postOf(id string, temperature float64) string {
+	return fmt.Sprintf(`{"id":"%s","version":"1.0","params":{"temperature":%g},"method":"thing.event.property.post"}`, id, temperature)
+}
+
+// until publishes again and again until the other device gets what is waited for: a change of rules is in force everywhere after 5 s.
+func until(t *testing.T, from *lamp, topic, payload string, to *lamp, want func(string) bool) {
+	t.Helper()
+	eventually(t, 15*time.Second, "a message on "+topic+" has its effect", func() bool {
+		from.post(t, topic, payload)
+		for wait := time.After(500 * time.Millisecond); ; {
+			select {
+			case m := <-to.messages:
+				if want(string(m.Payload())) {
+					return true
+				}
+			case <-wait:
+				return false
+			}
+		}
+	})
 }
 
 // TestRuleReachesItsDestinations: post → rule → device, table, topic and subscription, each read with its service's official SDK; then a
@@ -106,12 +142,8 @@ func TestRuleReachesItsDestinations(t *testing.T) {
 		t.Fatal(token.Error())
 	}
 	a := connect(t, one, lampOptions(one, "tcp://"+s.env["RELINK_MQTT"], nil))
-	time.Sleep(6 * time.Second) // a change of rules is in force everywhere after 5 s
-	a.post(t, a.sys("thing/event/property/post"), `{"id":"7","version":"1.0","params":{"temperature":21.5},"method":"thing.event.property.post"}`)
 	const want = `{"dn":"rule-one","t":21.5,"at":42}`
-	if got := b.next(t, get); string(got) != want {
-		t.Errorf("republished %s", got)
-	}
+	until(t, a, a.sys("thing/event/property/post"), postOf("7", 21.5), b, func(m string) bool { return m == want })
 	eventually(t, 10*time.Second, "the row is written", func() bool {
 		key := new(tablestore.PrimaryKey)
 		key.AddPrimaryKeyColumn("device", "rule-one")
@@ -150,8 +182,8 @@ func TestRuleReachesItsDestinations(t *testing.T) {
 		t.Errorf("subscription %s: %v", body, err)
 	}
 
-	a.post(t, "/"+pk+"/rule-one/user/update", `{"x":1}`)
-	told := string(b.next(t, get))
+	told := ""
+	until(t, a, "/"+pk+"/rule-one/user/update", `{"x":1}`, b, func(m string) bool { told = m; return m != want })
 	for _, part := range []string{`{"ruleName":"fail_` + pk + `","topic":"/` + pk + `/rule-one/user/update","productKey":"` + pk + `","deviceName":"rule-one","messageId":"`,
 		`"base64OriginalPayload":"` + base64.StdEncoding.EncodeToString([]byte(`{"x":1}`)) + `","failures":[{"actionType":"FC","actionRegion":"cn-shanghai","actionResource":"no-such-function","errorMessage":"`} {
 		if !strings.Contains(told, part) {
@@ -173,40 +205,48 @@ func TestDeadLettersAreSentAgain(t *testing.T) {
 		t.Fatalf("CreateSubscribeRelation: %v %v", err, sub)
 	}
 	a := connect(t, d, lampOptions(d, "tcp://"+s.env["RELINK_MQTT"], nil))
+	queue := ali.NewMNSQueue("aliyun-iot-"+pk, s.mns())
+	eventually(t, 15*time.Second, "the subscription is in force", func() bool {
+		a.post(t, a.sys("thing/event/property/post"), postOf("0", -1))
+		body, _ := receiveMNS(queue)
+		return body != ""
+	})
+	letters := s.forwardDeads(t)
+	count := func() int {
+		list, _, err := letters.List(t.Context(), "MNS/"+pk, "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
 	s.faults(t, `{"mns":{"throttle":1}}`)
 	const posts = 5
 	for n := range posts {
-		a.post(t, a.sys("thing/event/property/post"), fmt.Sprintf(`{"id":"%d","version":"1.0","params":{"temperature":%d},"method":"thing.event.property.post"}`, n, n))
+		a.post(t, a.sys("thing/event/property/post"), postOf(fmt.Sprint(n), float64(50+n)))
 	}
-	replay := `{"replay":{"owner":"MNS/` + pk + `"}}`
-	time.Sleep(10 * time.Second) // the retries are still waiting
-	if got := s.function(t, "forward", replay); got != `{"count":0}` {
-		t.Errorf("letters before the retries are over: %s", got)
-	}
-	s.faults(t, `{"mns":{"throttle":1}}`)
-	sent := 0
-	time.Sleep(20 * time.Second)
+	eventually(t, 60*time.Second, "all are given up", func() bool { return count() == posts })
 	s.faults(t, `{}`)
-	eventually(t, 30*time.Second, "all letters are there", func() bool {
-		var answer struct{ Count int }
-		if err := json.Unmarshal([]byte(s.function(t, "forward", replay)), &answer); err != nil {
-			t.Fatal(err)
-		}
-		sent += answer.Count
-		return sent == posts
-	})
+	replay := `{"replay":{"owner":"MNS/` + pk + `"}}`
+	if got := s.function(t, "forward", replay); got != fmt.Sprintf(`{"count":%d}`, posts) {
+		t.Errorf("sent again: %s", got)
+	}
 	arrived := map[string]bool{}
-	queue := ali.NewMNSQueue("aliyun-iot-"+pk, s.mns())
 	eventually(t, 30*time.Second, "all messages have arrived", func() bool {
 		if body, handle := receiveMNS(queue); body != "" {
-			arrived[body] = true
+			var m struct{ Payload []byte }
+			if err := json.Unmarshal([]byte(body), &m); err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(string(m.Payload), `"value":-1`) {
+				arrived[string(m.Payload)] = true
+			}
 			if err := queue.DeleteMessage(handle); err != nil {
 				t.Error(err)
 			}
 		}
 		return len(arrived) == posts
 	})
-	if got := s.function(t, "forward", replay); got != `{"count":0}` {
-		t.Errorf("letters that are left: %s", got)
+	if n := count(); n != 0 {
+		t.Errorf("%d letters are left", n)
 	}
 }
