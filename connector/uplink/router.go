@@ -67,8 +67,13 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 	m.ID = r.IDs.Next(m.ReceivedAt)
 	family := m.Parsed.Family
 	function := family.Function()
-	if family == topic.Custom && r.wanted(ctx, m) {
-		function = message.Rule
+	if family == topic.Custom && r.Interest != nil {
+		if err := r.Interest.Refresh(ctx); err != nil && ctx.Err() != nil {
+			return err // the caller had no time to hear who wants it
+		}
+		if r.wanted(m) {
+			function = message.Rule
+		}
 	}
 	if function != "" && family.Status() == topic.Done {
 		s := m.Session
@@ -83,11 +88,7 @@ func (r *Router) Take(ctx context.Context, m *Message) error {
 
 // wanted tells whether a rule or a subscription wants a publish on a topic of the product's own. While nobody can tell, everything is
 // wanted: the function knows better.
-func (r *Router) wanted(ctx context.Context, m *Message) bool {
-	if r.Interest == nil {
-		return false
-	}
-	_ = r.Interest.Refresh(ctx) // says that nothing is known, and so does Any
+func (r *Router) wanted(m *Message) bool {
 	pk := m.Session.Ref.ProductKey
 	return r.Interest.Any(pk) && r.Interest.Wants(message.Custom, pk, topic.Cut(m.Topic))
 }
