@@ -109,17 +109,17 @@ func (r *Router) place(ctx context.Context, place string, list []int, items []*I
 // lasts, and a panic of it is a failure. The SDKs' own limits of time end the goroutine.
 func safely(ctx context.Context, d Destination, items []*Item) []error {
 	done := make(chan []error, 1)
+	copies := make([]*Item, len(items)) // the caller changes items after it has stopped waiting
+	for n, i := range items {
+		c := *i
+		copies[n] = &c
+	}
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
 				done <- all(len(items), &Error{Reason: "the destination's client gave up"})
 			}
 		}()
-		copies := make([]*Item, len(items)) // the caller changes items after it has stopped waiting
-		for n, i := range items {
-			c := *i
-			copies[n] = &c
-		}
 		done <- d.Deliver(ctx, copies)
 	}()
 	select {
