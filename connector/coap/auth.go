@@ -1,7 +1,6 @@
 package coap
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/netip"
@@ -9,7 +8,7 @@ import (
 
 	"relink/connector/limits"
 	"relink/connector/session"
-	devicetoken "relink/connector/token"
+	"relink/connector/token"
 	"relink/shared/device"
 	"relink/shared/iot"
 	"relink/shared/record"
@@ -19,8 +18,6 @@ import (
 
 // functionAuth is the function that decides who gets credentials.
 const functionAuth = "auth"
-
-const maxParams = 32
 
 // login is POST /auth. It is never encrypted.
 func (s *Server) login(x *Exchange, r *request) {
@@ -54,7 +51,7 @@ func (s *Server) login(x *Exchange, r *request) {
 }
 
 // granted answers with a token. On 5682 it is known from now on, with its key; elsewhere the key would be of no use.
-func (s *Server) granted(x *Exchange, t *devicetoken.Ticket) {
+func (s *Server) granted(x *Exchange, t *token.Ticket) {
 	e := &entry{token: t.Token, device: t.Session.Ref, expires: t.ExpiresAt.UnixMilli(), peer: x.peer}
 	body := make([]byte, 0, 300)
 	if x.peer.Transport.Protocol() == ProtocolCoAP {
@@ -140,7 +137,7 @@ func (s *Server) credentials(x *Exchange, r *request) (params map[string]string,
 	if x.seen(s.logins, s.now().UnixMilli()) {
 		return nil, false, false
 	}
-	params, ok = parseParams(r.payload)
+	params, ok = token.ParseParams(r.payload)
 	source := x.peer.Addr.Addr()
 	if !ok {
 		s.budget(x.peer).Fail(source)
@@ -196,33 +193,4 @@ func (s *Server) failed(x *Exchange, operation string, claimed iot.DeviceRef, wh
 		Device: claimed, Operation: operation, Code: number(code), Reason: cause, Detail: why.Detail, Signed: why.Signed, RemoteAddr: x.peer.Addr.String(),
 	})
 	x.respondCode(code)
-}
-
-// parseParams reads a JSON object of strings, numbers and booleans. Each has the text that was submitted, because that is what was signed;
-// null is none.
-func parseParams(body []byte) (map[string]string, bool) {
-	var members map[string]json.RawMessage
-	if len(body) == 0 || json.Unmarshal(body, &members) != nil || members == nil || len(members) > maxParams {
-		return nil, false
-	}
-	params := make(map[string]string, len(members))
-	for name, raw := range members {
-		raw = bytes.TrimSpace(raw)
-		switch raw[0] {
-		case '"':
-			var text string
-			if json.Unmarshal(raw, &text) != nil {
-				return nil, false
-			}
-			params[name] = text
-		case '{', '[':
-			if name != "resources" { // the only one that is an object, and is not signed
-				return nil, false
-			}
-		case 'n':
-		default:
-			params[name] = string(raw)
-		}
-	}
-	return params, true
 }

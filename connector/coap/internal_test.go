@@ -190,19 +190,6 @@ func FuzzWriter(f *testing.F) {
 	})
 }
 
-// FuzzParams: what is parsed is text.
-func FuzzParams(f *testing.F) {
-	for _, seed := range []string{`{"productKey":"a","seq":10,"x":true,"resources":{"mqtt":1},"n":null,"e":1e3}`, `{}`, `[]`, `{"a":{}}`, "", "null", `{"a":"\ud800"}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		params, ok := parseParams(body)
-		if !ok && params != nil || len(params) > maxParams {
-			t.Errorf("%v %t", params, ok)
-		}
-	})
-}
-
 // FuzzSequence: a number is read as what it is.
 func FuzzSequence(f *testing.F) {
 	for _, seed := range []string{"1", "10", "0", "", "18446744073709551616", "-1", " 1"} {

@@ -2,12 +2,12 @@ package http
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	nethttp "net/http"
 	"net/url"
-	"strconv"
+
+	"relink/connector/token"
 )
 
 var (
@@ -31,23 +31,10 @@ func readParams(w nethttp.ResponseWriter, r *nethttp.Request) (map[string]string
 // wrong one. Of repeated members the first one holds in a form, the last in JSON.
 func parseParams(body []byte) (map[string]string, error) {
 	body = bytes.TrimSpace(body)
-	params := make(map[string]string)
 	if len(body) > 0 && body[0] == '{' {
-		d := json.NewDecoder(bytes.NewReader(body))
-		d.UseNumber()
-		var object map[string]any
-		if d.Decode(&object) != nil || d.More() {
+		params, ok := token.ParseParams(body)
+		if !ok {
 			return nil, errBody
-		}
-		for name, value := range object {
-			switch v := value.(type) {
-			case string:
-				params[name] = v
-			case json.Number:
-				params[name] = v.String()
-			case bool:
-				params[name] = strconv.FormatBool(v)
-			}
 		}
 		return params, nil
 	}
@@ -55,6 +42,7 @@ func parseParams(body []byte) (map[string]string, error) {
 	if err != nil {
 		return nil, errBody
 	}
+	params := make(map[string]string, len(form))
 	for name, values := range form {
 		params[name] = values[0]
 	}
