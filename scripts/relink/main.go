@@ -63,6 +63,7 @@ that localstack writes (--env).`,
 		a.gatewayCommand(), a.shadowCommand(), a.tagCommand(), a.topicCommand(), a.pubCommand(), a.broadcastCommand(), a.rrpcCommand(),
 		a.logsCommand(), a.whyCommand(), a.simulateCommand(), a.benchCommand(), a.bareBrokerCommand(),
 		a.bootstrapCommand(), a.demoCommand(), a.connectorCommand(), a.faultsCommand(), a.configCommand(), a.jobCommand(),
+		a.ruleCommand(), a.subscribeCommand(), a.ledgerCommand(),
 	)
 	return root
 }
