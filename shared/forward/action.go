@@ -46,6 +46,8 @@ func Compile(kind string, c *rule.Configuration) *Action {
 		a.target.Resource = c.FunctionName
 	case MNS:
 		a.target.Resource = c.ThemeName
+	case HTTPS:
+		a.target.Resource, a.target.Method, a.target.Headers = c.URL, c.Method, c.Headers
 	default:
 		a.err = refused("not supported: actions of type %s", kind)
 	}

@@ -28,6 +28,9 @@ type Target struct {
 	TopicType int    `json:"topicType,omitempty"`
 	Instance  string `json:"instance,omitempty"` // of OTS
 	Keys      []Key  `json:"keys,omitempty"`     // of OTS
+
+	Method  string            `json:"method,omitempty"`  // of HTTPS
+	Headers map[string]string `json:"headers,omitempty"` // of HTTPS
 }
 
 // A Key is one primary key column of a row.

@@ -46,12 +46,19 @@ func New(p tables.Parts) (*Destinations, error) {
 		}
 		return forward.Credentials{ID: c.AccessKeyID, Secret: c.AccessKeySecret, Token: c.SecurityToken}
 	}
+	var limits struct {
+		Private string `env:"RELINK_FORWARD_PRIVATE"` // allow: HTTPS actions may name addresses that are not public, and plain HTTP
+	}
+	if err := config.Read(&limits); err != nil {
+		return nil, err
+	}
 	return &Destinations{functions: functions, messages: messages, ByType: map[string]forward.Destination{
 		forward.Republish: forward.Devices{Commands: command.Remote{FC: p.FC}},
 		forward.OTS:       forward.NewTables(func(instance, region string) string { return tablesAt(&c, instance, region) }, credentials),
 		forward.FC:        forward.Functions{FC: functions, Own: c.FunctionPrefix},
 		forward.MNS:       forward.Topics{Service: messages},
 		forward.Queue:     forward.Queues{Service: messages},
+		forward.HTTPS:     forward.NewServers(limits.Private == "allow"),
 	}}, nil
 }
 
