@@ -73,7 +73,7 @@ func TestRuleCommands(t *testing.T) {
 		{`subscribe|update|a1|--status`, []string{ok}, `UpdateSubscribeRelation Type=MNS ProductKey=a1 DeviceStatusChangeFlag=true`, "updated"},
 		{`subscribe|show|a1`, []string{`{"Success":true,"DeviceDataFlag":true}`}, `QuerySubscribeRelation Type=MNS ProductKey=a1`, "data       true"},
 		{`subscribe|delete|a1`, []string{ok}, `DeleteSubscribeRelation Type=MNS ProductKey=a1`, "deleted"},
-		{`ledger`, []string{`{"Success":true,"Data":{"Matched":4,"Delivered":4,"Balanced":true,"Input":{"property":{"in":5,"stored":5}}}}`}, `RelinkGetLedger`, "balanced  yes"},
+		{`ledger`, []string{`{"Success":true,"Data":{"Matched":4,"Delivered":4,"Balanced":true,"Input":{"property":{"in":5,"stored":5}}}}`}, `RelinkGetLedger`, "balanced    yes"},
 	} {
 		out, asked, err := run(t, strings.Split(c.args, "|"), c.answers...)
 		if err != nil || strings.Join(asked, "\n") != c.asked || !strings.Contains(out, c.printed) {
