@@ -46,6 +46,7 @@ func TestBadInput(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			api := s.api(t) // a client of the SDK is not for several goroutines
 			d := newDevice(t, api, pk, c.name)
 			l := connect(t, d, lampOptions(d, "tcp://"+s.env["RELINK_MQTT"], nil))
 			topic := c.topic

@@ -95,6 +95,11 @@ func (s *Server) admit(h *hello, r *record, f *fragment, addr netip.AddrPort, pc
 		return
 	}
 	s.mu.Lock()
+	if pending = s.pending[addr]; pending != nil && pending.random == h.random { // another reader has the same hello, which came twice
+		s.mu.Unlock()
+		s.opts.Openings.Leave(entry)
+		return
+	}
 	c.entry = entry
 	s.pending[addr] = c
 	if c.cid != nil {
