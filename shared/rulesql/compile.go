@@ -3,6 +3,7 @@ package rulesql
 import (
 	"strings"
 
+	"relink/shared/alink"
 	"relink/shared/topic"
 )
 
@@ -99,7 +100,7 @@ func compileStatement(s Statement, from From, format Format) (*Rule, error) {
 			}
 		} else if !f.Star {
 			out.value = compile(f.Expr)
-			out.keyJSON = string(append(appendString(nil, f.Key), ':'))
+			out.keyJSON = string(append(alink.AppendString(nil, f.Key), ':'))
 		}
 		r.plain = r.plain && !out.star && !out.flat && !seen[f.Key]
 		seen[f.Key] = true

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+
+	"relink/shared/alink"
 )
 
 // An Outcome is what a rule decided about a message.
@@ -178,7 +180,7 @@ func (r *Rule) appendMembers(c *run, out []byte) ([]byte, error) {
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = append(appendString(out, m.key), ':')
+		out = append(alink.AppendString(out, m.key), ':')
 		out = m.value.AppendJSON(out)
 		if len(out) > MaxResult {
 			return out, errLongResult

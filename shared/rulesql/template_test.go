@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+
+	"relink/shared/alink"
 )
 
 // Rule engine reference, "Actions", Common: substitution.
@@ -43,7 +45,7 @@ func TestTemplate(t *testing.T) {
 			continue
 		}
 		v, err := tpl.Value(result)
-		if got := string(v.AppendJSON(nil)); err != nil || got != c.json && c.kind != String || v.Kind() != c.kind || c.kind == String && string(appendString(nil, v.Text())) != c.json {
+		if got := string(v.AppendJSON(nil)); err != nil || got != c.json && c.kind != String || v.Kind() != c.kind || c.kind == String && string(alink.AppendString(nil, v.Text())) != c.json {
 			t.Errorf("%s: %s %v, %v; want %s", c.text, got, v.Kind(), err, c.json)
 		}
 		if tpl.String() != c.text || tpl.Constant() != (len(tpl.Names()) == 0) {

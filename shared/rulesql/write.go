@@ -3,7 +3,8 @@ package rulesql
 import (
 	"math"
 	"strconv"
-	"unicode/utf8"
+
+	"relink/shared/alink"
 )
 
 // AppendJSON appends the value as compact JSON.
@@ -21,7 +22,7 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		return strconv.AppendInt(dst, int64(v.bits), 10)
 	case String:
 		if v.form == computed {
-			return appendString(dst, v.text)
+			return alink.AppendString(dst, v.text)
 		}
 		dst = append(dst, '"')
 		dst = append(dst, v.text...)
@@ -49,46 +50,6 @@ func appendFloat(dst []byte, f float64) []byte {
 		return dst
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
-}
-
-func appendString(dst []byte, s string) []byte {
-	const hexDigits = "0123456789abcdef"
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' {
-				i++
-				continue
-			}
-			dst = append(dst, s[from:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			}
-			i++
-			from = i
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			dst = append(dst, s[from:i]...)
-			dst = append(dst, "\uFFFD"...)
-			from = i + 1
-		}
-		i += size
-	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
 }
 
 // appendCompact copies checked JSON without white space between tokens.
